@@ -1,6 +1,7 @@
 """Every error that the archive raises on purpose: one tree, stable codes.
 
-A message says what happened, to what, and what to do. `code` is stable and is what scripts and the API's problem documents rely on;
+A message says what happened, to what, and what to do. `code` is stable and is what scripts and the API's
+problem documents rely on;
 `exit_code` is what the command line returns for it.
 """
 
@@ -89,7 +90,9 @@ class RetentionError(RefusedError):
 
 
 class ConflictError(RefusedError):
-    """The thing's state doesn't allow that (a sealed capture can't be extended, a key was used for another request)."""
+    """The thing's state doesn't allow that (a sealed capture can't be extended, a key was used for another
+    request).
+    """
 
     code = "CONFLICT"
 
