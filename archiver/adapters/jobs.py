@@ -1,0 +1,146 @@
+"""The Jobs port on DBOS: durable work with an end, in the catalogue's own database.
+
+A job is enqueued inside the caller's transaction: it exists if and only if the fact that asked for it does. DBOS runs
+it at least once; what it runs is idempotent. Only a worker launches the engine; the other processes only enqueue.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Protocol, cast
+
+import sqlalchemy as sa
+from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions, Serializer
+
+from archiver.errors import ConflictError, UnavailableError
+from archiver.ports import Clock, Transaction
+from archiver.values import Job, Json
+from archiver.vocabulary import JobName, JobState
+
+LIGHT, HEAVY = "light", "heavy"
+HEAVY_JOBS = frozenset({JobName.RENDITION, JobName.EXPORT, JobName.VERIFY})
+WORKFLOW = "job"
+APPLICATION = "archiver"
+VERSION = "1"  # pinned: a new release goes on with the jobs of the old one
+ATTEMPTS = 6
+FIRST_WAIT_S = 2.0
+
+logging.getLogger("dbos").setLevel(logging.WARNING)
+
+
+class JsonSerializer(Serializer):
+    """Arguments and results are plain JSON: nothing in the database can become code."""
+
+    def serialize(self, data: Any) -> str:
+        return json.dumps(data, default=str)
+
+    def deserialize(self, serialized_data: str) -> Any:
+        return json.loads(serialized_data)
+
+    def name(self) -> str:
+        return "archiver_json"
+
+
+class _Connected(Protocol):
+    """A transaction of the SQL catalogue, which shows its connection so that a job can join it."""
+
+    @property
+    def connection(self) -> sa.Connection: ...
+
+
+class DbosJobs:
+    """Enqueues. The tables must be there (`migrate`)."""
+
+    def __init__(self, engine: sa.Engine, clock: Clock) -> None:
+        self._client = DBOSClient(
+            system_database_engine=engine, serializer=JsonSerializer(), application_name=APPLICATION, lazy=True
+        )
+        self._clock = clock
+
+    def enqueue(self, tx: Transaction, name: JobName, key: str, arguments: Json) -> Job:
+        """The same key again is the same job; one that failed before is tried anew. ConflictError if the key belongs
+        to a job of another name.
+        """
+        job = Job(key, name, JobState.QUEUED, dict(arguments), self._clock.now())
+        if not tx.jobs.add(job):
+            known = tx.jobs.get(key)
+            if known.name != name:
+                raise ConflictError(f"job {key} is a {known.name}, not a {name}; choose another key")
+            if known.state is not JobState.FAILED:
+                return known
+            job = replace(known, state=JobState.QUEUED, error=None)
+            tx.jobs.update(job)
+        self._send(tx, job)
+        return job
+
+    def _send(self, tx: Transaction, job: Job) -> None:
+        options = EnqueueOptions(
+            workflow_name=WORKFLOW,
+            queue_name=HEAVY if job.name in HEAVY_JOBS else LIGHT,
+            workflow_id=f"{job.id}#{job.attempts}",
+            app_version=VERSION,
+        )
+        self._client.enqueue_in_transaction(cast(_Connected, tx).connection, options, job.id)
+
+    def close(self) -> None:
+        self._client.destroy()
+
+
+class JobEngine:
+    """Runs jobs in this process. DBOS allows one in a process; its executor id is the worker's, so that a restarted
+    worker goes on with what it had begun.
+    """
+
+    def __init__(self, engine: sa.Engine, executor: str, run: Callable[[str], None]) -> None:
+        self._engine = engine
+        self._executor = executor
+        self._run = run
+
+    def start(self, abandoned: Sequence[str] = ()) -> None:
+        """Launch; the unfinished jobs of `abandoned` executors are taken over too."""
+        config = DBOSConfig(
+            name=APPLICATION,
+            system_database_engine=self._engine,
+            executor_id=self._executor,
+            application_version=VERSION,
+            serializer=JsonSerializer(),
+            log_level="WARNING",
+            enable_otlp=False,
+            max_executor_threads=8,
+        )
+        DBOS(config=config)
+        DBOS.workflow(name=WORKFLOW, max_recovery_attempts=1000)(self._workflow())
+        DBOS.launch()
+        DBOS.register_queue(LIGHT, worker_concurrency=2, on_conflict="always_update")
+        DBOS.register_queue(HEAVY, worker_concurrency=1, on_conflict="always_update")
+        for executor in abandoned:
+            self._take_over(executor)
+
+    def _workflow(self) -> Callable[[str], None]:
+        run = self._run
+        attempt = DBOS.step(
+            name="attempt",
+            retries_allowed=True,
+            max_attempts=ATTEMPTS,
+            interval_seconds=FIRST_WAIT_S,
+            should_retry=lambda error: isinstance(error, UnavailableError),
+        )(lambda job: run(job))
+
+        def workflow(job: str) -> None:
+            attempt(job)
+
+        return workflow
+
+    def _take_over(self, executor: str) -> None:
+        for pending in DBOS.list_workflows(executor_id=executor, status="PENDING"):
+            DBOS.resume_workflow(pending.workflow_id)
+
+    def stop(self, patience_s: int = 5) -> None:
+        """Let running jobs end for `patience_s`; what doesn't is taken up again at the next start."""
+        DBOS.destroy(workflow_completion_timeout_sec=patience_s)
+
+
+def migrate(url: str) -> None:
+    """Make or upgrade the engine's own tables, in the catalogue's database."""
+    DBOS.migrate(url)
