@@ -30,23 +30,18 @@ class JobRunner:
             tx.jobs.update(job)
         try:
             result = self._use_cases[job.name](job.arguments, _Shown(self._catalogue, self._clock, job))
-        except Exception as error:  # the boundary of a job: whatever went wrong must show in its row
-            self._failed(job, error)
+        except ArchiverError as error:
+            level = logging.WARNING if isinstance(error, UnavailableError) else logging.ERROR
+            log.log(level, "job %s, attempt %d: %s: %s", id, job.attempts, error.code, error)
+            self._save(replace(job, state=JobState.QUEUED, error=f"{error.code}: {error}"), None)
             raise
         self._save(replace(job, state=JobState.DONE, error=None), result)
 
-    def _failed(self, job: Job, error: Exception) -> None:
-        code = error.code if isinstance(error, ArchiverError) else type(error).__name__
-        log.log(
-            logging.WARNING if isinstance(error, UnavailableError) else logging.ERROR,
-            "job %s failed at attempt %d: %s: %s",
-            job.id,
-            job.attempts,
-            code,
-            error,
-            exc_info=not isinstance(error, ArchiverError),
-        )
-        self._save(replace(job, state=JobState.FAILED, error=f"{code}: {error}"), None)
+    def give_up(self, id: str, error: Exception) -> None:
+        """The engine won't try again: say so in its row. The tick asks again for what must happen."""
+        with self._catalogue.transaction() as tx:
+            job = tx.jobs.get(id)
+            tx.jobs.update(replace(job, state=JobState.FAILED, error=job.error or f"{type(error).__name__}: {error}"))
 
     def _save(self, job: Job, result: Json | None) -> None:
         with self._catalogue.transaction() as tx:

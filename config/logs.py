@@ -1,4 +1,4 @@
-"""Logs go to stderr, as text or as JSON lines. No secret reaches them: what may hold one is redacted where it arises."""
+"""Logs go to stderr, as text or as JSON lines. What may hold a secret is redacted where it arises."""
 
 import json
 import logging
@@ -29,5 +29,5 @@ def set_up(level: str, format: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if format == "json" else logging.Formatter(FORMAT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for noisy in ("apscheduler", "alembic", "sqlalchemy.engine"):
+    for noisy in ("apscheduler", "dbos", "alembic", "sqlalchemy.engine"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 import sqlalchemy as sa
 from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions, Serializer
 
-from archiver.errors import ConflictError, UnavailableError
+from archiver.errors import ArchiverError, ConflictError, UnavailableError
 from archiver.ports import Clock, Transaction
 from archiver.values import Job, Json
 from archiver.vocabulary import JobName, JobState
@@ -26,7 +26,7 @@ VERSION = "1"  # pinned: a new release goes on with the jobs of the old one
 ATTEMPTS = 6
 FIRST_WAIT_S = 2.0
 
-logging.getLogger("dbos").setLevel(logging.WARNING)
+log = logging.getLogger(__name__)
 
 
 class JsonSerializer(Serializer):
@@ -87,15 +87,22 @@ class DbosJobs:
         self._client.destroy()
 
 
+class Runner(Protocol):
+    """Runs a job by id; `give_up` is told when it will not be tried again."""
+
+    def __call__(self, id: str) -> None: ...
+    def give_up(self, id: str, error: Exception) -> None: ...
+
+
 class JobEngine:
     """Runs jobs in this process. DBOS allows one in a process; its executor id is the worker's, so that a restarted
     worker goes on with what it had begun.
     """
 
-    def __init__(self, engine: sa.Engine, executor: str, run: Callable[[str], None]) -> None:
+    def __init__(self, engine: sa.Engine, executor: str, runner: Runner) -> None:
         self._engine = engine
         self._executor = executor
-        self._run = run
+        self._runner = runner
 
     def start(self, abandoned: Sequence[str] = ()) -> None:
         """Launch; the unfinished jobs of `abandoned` executors are taken over too."""
@@ -118,17 +125,22 @@ class JobEngine:
             self._take_over(executor)
 
     def _workflow(self) -> Callable[[str], None]:
-        run = self._run
+        runner = self._runner
         attempt = DBOS.step(
             name="attempt",
             retries_allowed=True,
             max_attempts=ATTEMPTS,
             interval_seconds=FIRST_WAIT_S,
             should_retry=lambda error: isinstance(error, UnavailableError),
-        )(lambda job: run(job))
+        )(lambda job: runner(job))
 
         def workflow(job: str) -> None:
-            attempt(job)
+            try:
+                attempt(job)
+            except Exception as error:  # the boundary of a job: whatever ends it must show in its row
+                log.error("job %s is given up", job, exc_info=not isinstance(error, ArchiverError))
+                runner.give_up(job, error)
+                raise
 
         return workflow
 
