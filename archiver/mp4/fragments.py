@@ -1,16 +1,19 @@
 """One fragment: a moof, its mdat, and what stands before them (ISO/IEC 14496-12, section 8.8)."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from archiver.errors import MediaError
-from archiver.mp4.boxes import Box, Buffer, fields, find_all, name, need, version_and_flags, walk
+from archiver.mp4.boxes import MAX_BOXES, Box, Buffer, fields, find_all, name, need, peek, version_and_flags
 from archiver.mp4.init import FILLERS, Init, Track
 
 BEFORE_MOOF = FILLERS | {b"prft", b"styp", b"sidx", b"emsg"}
 
 MAX_TICKS = 2**62
 """A decode time or duration beyond this is a broken clock, not media."""
+
+MAX_SAMPLES = 2**20
+"""More samples than this in one run are not media."""
 
 _NTP_TO_UNIX_S = 2_208_988_800
 _NTP_ERA_S = 2**32
@@ -27,6 +30,7 @@ _TRUN_DURATION = 0x000100
 _TRUN_SIZE = 0x000200
 _TRUN_FLAGS = 0x000400
 _TRUN_COMPOSITION = 0x000800
+_TRUN_COLUMNS = (_TRUN_DURATION, _TRUN_SIZE, _TRUN_FLAGS, _TRUN_COMPOSITION)
 _SAMPLE_IS_NON_SYNC = 0x010000
 
 
@@ -93,28 +97,67 @@ class _Header:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """A trun: `offset` is relative to its traf's base, None if the data follow on from the run before."""
+class SampleRun:
+    """Samples of one track that lie one after the other from byte `offset` of their fragment (a trun, section
+    8.8.8).
 
-    offset: int | None
-    samples: int
-    duration: int
-    size: int
-    sync: bool
-    composition: int
-    first_size: int
+    Per sample: duration (ticks), size (bytes), flags, composition offset (ticks). `base`: decode time of the
+    first.
+    """
+
+    track_id: int
+    base: int
+    offset: int
+    durations: tuple[int, ...]
+    sizes: tuple[int, ...]
+    flags: tuple[int, ...]
+    compositions: tuple[int, ...]
+
+    @property
+    def duration(self) -> int:
+        return sum(self.durations)
+
+
+def is_sync(flags: int) -> bool:
+    """Whether a sample with these flags can be decoded alone (section 8.8.3.1)."""
+    return not flags & _SAMPLE_IS_NON_SYNC
 
 
 def parse_fragment(init: Init, data: bytes) -> Fragment:
     """Raises MediaError unless `data` is `[prft] [styp sidx emsg free ...] moof mdat` of the stream that
     `init` begins."""
-    boxes = list(walk(data))
+    before, moof, mdat = _parts(data, len(data))
+    runs = _sample_runs(init, data, moof, mdat)
+    tracks: dict[int, list[SampleRun]] = {}
+    for run in runs:
+        tracks.setdefault(run.track_id, []).append(run)
+    if not tracks:
+        raise MediaError("a fragment without samples")
+    summary = {track_id: _joined(own) for track_id, own in tracks.items()}
+    return _timed(init, data, summary, _clock(init, data, before))
+
+
+def sample_runs(init: Init, head: bytes, size: int) -> list[SampleRun]:
+    """Every sample of a fragment of `size` bytes, of which `head` need hold no more than what precedes its
+    media."""
+    _, moof, mdat = _parts(head, size)
+    return _sample_runs(init, head, moof, mdat)
+
+
+def _parts(head: bytes, size: int) -> tuple[list[Box], Box, Box]:
+    """The boxes before the moof, the moof and the mdat. Only the mdat may reach beyond `head`; it ends at
+    `size`."""
+    boxes: list[Box] = []
+    while not boxes or boxes[-1].kind != b"mdat":
+        at = boxes[-1].end if boxes else 0
+        box = peek(head, at, len(head))
+        if box is None or (box.kind != b"mdat" and box.end > len(head)) or len(boxes) > MAX_BOXES:
+            raise MediaError(f"a fragment of {size} bytes without an mdat")
+        boxes.append(box)
     kinds = [box.kind for box in boxes]
-    if kinds[-2:] != [b"moof", b"mdat"] or not BEFORE_MOOF.issuperset(kinds[:-2]):
+    if kinds[-2:] != [b"moof", b"mdat"] or not BEFORE_MOOF.issuperset(kinds[:-2]) or boxes[-1].end != size:
         raise MediaError(f"a fragment is moof and mdat; this one is {' '.join(map(name, kinds[:8]))}")
-    *before, moof, mdat = boxes
-    runs = _track_runs(init, data, moof, mdat)
-    return _timed(init, data, runs, _clock(init, data, before))
+    return boxes[:-2], boxes[-2], boxes[-1]
 
 
 def _timed(init: Init, data: bytes, runs: dict[int, TrackRun], clock: Clock | None) -> Fragment:
@@ -153,48 +196,52 @@ def _parse_clock(data: Buffer, prft: Box) -> Clock:
     return Clock(track_id, (seconds - _NTP_TO_UNIX_S) * 1_000_000 + micros, media_time)
 
 
-def _track_runs(init: Init, data: Buffer, moof: Box, mdat: Box) -> dict[int, TrackRun]:
-    """By track number, in the order of the file, the tracks that have samples here."""
-    found: dict[int, TrackRun] = {}
+def _sample_runs(init: Init, data: Buffer, moof: Box, mdat: Box) -> list[SampleRun]:
+    """In the order of the file. Raises MediaError for samples outside the mdat, or a track that is there
+    twice."""
+    found: list[SampleRun] = []
     follows = moof.start
     for traf in find_all(data, moof, b"traf"):
         header = _header(init, data, need(data, traf, b"tfhd"))
-        runs = [_run(data, trun, header) for trun in find_all(data, traf, b"trun")]
-        base = moof.start if header.base_is_moof else follows
-        placed = list(_placed(runs, base, mdat))
-        if not placed:
-            continue
-        if header.track_id in found:
+        runs = list(_traf_runs(data, traf, header, moof.start if header.base_is_moof else follows))
+        if any(run.track_id == header.track_id for run in found):
             raise MediaError(f"track {header.track_id} is twice in one fragment")
-        follows = placed[-1][0] + placed[-1][1].size
-        found[header.track_id] = _joined(decode_time(data, need(data, traf, b"tfdt")), placed)
-    if not found:
-        raise MediaError("a fragment without samples")
+        for run in runs:
+            follows = run.offset + sum(run.sizes)
+            if run.offset < mdat.body or follows > mdat.end:
+                raise MediaError(f"samples at bytes {run.offset}..{follows} lie outside the mdat")
+        found += runs
     return found
 
 
-def _placed(runs: list[_Run], base: int, mdat: Box) -> Iterator[tuple[int, _Run]]:
-    """Each run that has samples with the byte that it begins at. Raises MediaError for one outside the
-    mdat."""
+def _traf_runs(data: Buffer, traf: Box, header: _Header, base: int) -> Iterator[SampleRun]:
+    """The runs of one track fragment that hold samples. Without an offset a run follows on from the one
+    before."""
+    truns = find_all(data, traf, b"trun")
+    time = decode_time(data, need(data, traf, b"tfdt")) if truns else 0
     at = base
-    for run in runs:
-        if run.offset is not None:
-            at = base + run.offset
-        if not run.samples:
-            continue
-        if at < mdat.body or at + run.size > mdat.end:
-            raise MediaError(f"samples at bytes {at}..{at + run.size} lie outside the mdat {mdat.body}..{mdat.end}")
-        yield at, run
-        at += run.size
+    for trun in truns:
+        offset, run = _run(data, trun, header, time)
+        at = at if offset is None else base + offset
+        if run.sizes:
+            yield replace(run, offset=at)
+        at += sum(run.sizes)
+        time += run.duration
+        if time > MAX_TICKS:
+            raise MediaError(f"track {header.track_id}'s decode time {time} is beyond any clock")
 
 
-def _joined(base: int, placed: list[tuple[int, _Run]]) -> TrackRun:
-    offset, first = placed[0]
-    duration = sum(run.duration for _, run in placed)
-    if base > MAX_TICKS or duration > MAX_TICKS:
-        raise MediaError(f"decode time {base} with duration {duration} is beyond any clock")
-    samples = sum(run.samples for _, run in placed)
-    return TrackRun(base, duration, samples, first.sync, first.composition, offset, first.first_size)
+def _joined(runs: list[SampleRun]) -> TrackRun:
+    first = runs[0]
+    return TrackRun(
+        first.base,
+        sum(run.duration for run in runs),
+        sum(len(run.sizes) for run in runs),
+        is_sync(first.flags[0]),
+        first.compositions[0],
+        first.offset,
+        first.sizes[0],
+    )
 
 
 def decode_time(data: Buffer, tfdt: Box) -> int:
@@ -225,53 +272,35 @@ def _header(init: Init, data: Buffer, tfhd: Box) -> _Header:
     return _Header(track_id, bool(flags & _TFHD_BASE_IS_MOOF), *values)
 
 
-def _run(data: Buffer, trun: Box, header: _Header) -> _Run:
-    """Section 8.8.8."""
-    version, flags = version_and_flags(data, trun)
+def _run(data: Buffer, trun: Box, header: _Header, base: int) -> tuple[int | None, SampleRun]:
+    """A trun's data offset, if it has one, and its samples, not yet placed."""
+    version, present = version_and_flags(data, trun)
     (samples,) = fields("I", data, trun, 4)
-    at = 8
-    offset, first_flags = None, header.flags
-    if flags & _TRUN_DATA_OFFSET:
+    if samples > MAX_SAMPLES:
+        raise MediaError(f"the trun at byte {trun.start} states {samples} samples; at most {MAX_SAMPLES} are read")
+    at, offset = 8, None
+    if present & _TRUN_DATA_OFFSET:
         (offset,) = fields("i", data, trun, at)
         at += 4
-    if flags & _TRUN_FIRST_FLAGS:
-        (first_flags,) = fields("I", data, trun, at)
+    first_flags: tuple[int, ...] = ()
+    if present & _TRUN_FIRST_FLAGS:
+        first_flags = fields("I", data, trun, at)[:samples]
         at += 4
-    table = _Table(data, trun, at, samples, flags)
-    durations, sizes, own_flags = (table.column(flag) for flag in (_TRUN_DURATION, _TRUN_SIZE, _TRUN_FLAGS))
-    if own_flags and not flags & _TRUN_FIRST_FLAGS:
-        first_flags = own_flags[0]
-    return _Run(
-        offset,
-        samples,
-        sum(durations) if flags & _TRUN_DURATION else header.duration * samples,
-        sum(sizes) if flags & _TRUN_SIZE else header.size * samples,
-        not first_flags & _SAMPLE_IS_NON_SYNC,
-        table.first_composition(version),
-        sizes[0] if sizes else header.size,
-    )
+    durations, sizes, flags, compositions = _columns(data, trun, at, samples, present, header)
+    if version:
+        compositions = tuple(value - 2**32 if value >= 2**31 else value for value in compositions)
+    flags = first_flags + flags[len(first_flags) :]
+    return offset, SampleRun(header.track_id, base, 0, durations, sizes, flags, compositions)
 
 
-class _Table:
-    """The rows of a trun: one 32-bit value per sample and flag set, in the order of the flags."""
-
-    _COLUMNS = (_TRUN_DURATION, _TRUN_SIZE, _TRUN_FLAGS, _TRUN_COMPOSITION)
-
-    def __init__(self, data: Buffer, trun: Box, at: int, samples: int, flags: int) -> None:
-        self._present = [column for column in self._COLUMNS if flags & column]
-        width = len(self._present)
-        if trun.end - trun.body - at != 4 * width * samples:
-            raise MediaError(f"the trun at byte {trun.start} doesn't hold the {samples} samples that it states")
-        self._values: tuple[int, ...] = fields(f"{width * samples}I", data, trun, at)
-
-    def column(self, flag: int) -> tuple[int, ...]:
-        """Every sample's value, or nothing if the trun doesn't have that column."""
-        if flag not in self._present:
-            return ()
-        return self._values[self._present.index(flag) :: len(self._present)]
-
-    def first_composition(self, version: int) -> int:
-        offsets = self.column(_TRUN_COMPOSITION)
-        if not offsets:
-            return 0
-        return offsets[0] - 2**32 if version == 1 and offsets[0] >= 2**31 else offsets[0]
+def _columns(
+    data: Buffer, trun: Box, at: int, samples: int, present: int, header: _Header
+) -> Iterator[tuple[int, ...]]:
+    """Durations, sizes, flags and composition offsets; where the trun has no such column, the default for
+    each."""
+    own = [column for column in _TRUN_COLUMNS if present & column]
+    if trun.end - trun.body - at != 4 * len(own) * samples:
+        raise MediaError(f"the trun at byte {trun.start} doesn't hold the {samples} samples that it states")
+    rows: tuple[int, ...] = fields(f"{len(own) * samples}I", data, trun, at)
+    for column, default in zip(_TRUN_COLUMNS, (header.duration, header.size, header.flags, 0), strict=True):
+        yield rows[own.index(column) :: len(own)] if column in own else (default,) * samples
