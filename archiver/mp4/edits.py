@@ -29,7 +29,7 @@ _TRUN_DATA_OFFSET = 0x000001
 _NORMAL_SPEED = pack(">hh", 1, 0)
 
 
-def with_edit_list(init: Init, start: Fraction, duration: Fraction) -> bytes:
+def withedit_list(init: Init, start: Fraction, duration: Fraction) -> bytes:
     """ftyp and moov that show [start, start + duration) (seconds of media time) of whatever fragments follow.
 
     Every track gets a new edit list in place of its own, which it takes into account: sound and picture stay
@@ -47,7 +47,7 @@ def with_edit_list(init: Init, start: Fraction, duration: Fraction) -> bytes:
 
 def _moov_part(init: Init, box: Box, shown_from: Fraction, ticks: int) -> bytes:
     if box.kind == b"mvhd":
-        return _movie_header(init, box, ticks)
+        return movie_header(init, box, ticks)
     if box.kind == b"trak":
         return _trak(init, box, shown_from, ticks)
     if box.kind == b"mvex":
@@ -56,8 +56,8 @@ def _moov_part(init: Init, box: Box, shown_from: Fraction, ticks: int) -> bytes:
     return whole(init.data, box)
 
 
-def _movie_header(init: Init, mvhd: Box, ticks: int) -> bytes:
-    """Section 8.2.2, as version 1."""
+def movie_header(init: Init, mvhd: Box, ticks: int) -> bytes:
+    """The init's mvhd for a movie of `ticks` of the reference track (section 8.2.2, version 1)."""
     version, flags = version_and_flags(init.data, mvhd)
     layout, size = ("QQ", 32) if version == 1 else ("II", 20)
     created, modified = fields(layout, init.data, mvhd, 4)
@@ -71,14 +71,14 @@ def _trak(init: Init, trak: Box, shown_from: Fraction, ticks: int) -> bytes:
     parts = []
     for box in children(init.data, trak):
         if box.kind == b"tkhd":
-            parts += [_track_header(init, box, ticks), _edit_list(init, track, shown_from, ticks)]
+            parts += [track_header(init, box, ticks), edit_list(init, track, shown_from, ticks)]
         elif box.kind != b"edts":
             parts.append(whole(init.data, box))
     return build(b"trak", *parts)
 
 
-def _track_header(init: Init, tkhd: Box, ticks: int) -> bytes:
-    """Section 8.3.2, as version 1."""
+def track_header(init: Init, tkhd: Box, ticks: int) -> bytes:
+    """A tkhd for a presentation of `ticks` of the reference track (section 8.3.2, version 1)."""
     version, flags = version_and_flags(init.data, tkhd)
     layout, size = ("QQIIQ", 36) if version == 1 else ("IIIII", 24)
     created, modified, track_id, _, _ = fields(layout, init.data, tkhd, 4)
@@ -87,19 +87,33 @@ def _track_header(init: Init, tkhd: Box, ticks: int) -> bytes:
     )
 
 
+def media_header(data: bytes, mdhd: Box, ticks: int) -> bytes:
+    """An mdhd for media of `ticks` of its own time scale (section 8.4.2, version 1)."""
+    version, flags = version_and_flags(data, mdhd)
+    layout, size = ("QQI", 32) if version == 1 else ("III", 20)
+    created, modified, timescale = fields(layout, data, mdhd, 4)
+    return build_full(b"mdhd", 1, flags, pack(">QQIQ", created, modified, timescale, ticks), _rest(data, mdhd, size))
+
+
 def _rest(data: bytes, box: Box, offset: int) -> bytes:
     return data[min(box.body + offset, box.end) : box.end]
 
 
-def _edit_list(init: Init, track: Track, shown_from: Fraction, ticks: int) -> bytes:
-    """Section 8.6.6. `shown_from` is on the stream's own time line (Track.presented)."""
-    wait = round((track.delay - shown_from) * init.reference.timescale)
-    if wait >= ticks:
-        edits = [(ticks, -1)]
-    elif wait > 0:
-        edits = [(wait, -1), (ticks - wait, track.media_start)]
-    else:
-        edits = [(ticks, track.media_start + round((shown_from - track.delay) * track.timescale))]
+def edit_list(init: Init, track: Track, shown_from: Fraction, ticks: int) -> bytes:
+    """An edts that shows the track's media from `shown_from` (Track.presented), `ticks` of the reference
+    track long.
+
+    Section 8.6.6. A track whose media begins later is preceded by an empty edit.
+    """
+    scale = init.reference.timescale
+    begin = track.media_start + round((shown_from - track.delay) * track.timescale)
+    wait = 0
+    if shown_from < track.delay or begin < 0:
+        begin = max(track.media_start, 0)
+        wait = round((track.presented(begin) - shown_from) * scale)
+    edits = [(wait, -1)] if wait else []
+    if wait < ticks:
+        edits.append((ticks - wait, begin))
     entries = (pack(">Qq", *edit) + _NORMAL_SPEED for edit in edits)
     return build(b"edts", build_full(b"elst", 1, 0, pack(">I", len(edits)), *entries))
 

@@ -38,7 +38,8 @@ class SegmentIndex:
 
 
 def index(data: bytes) -> SegmentIndex:
-    """Read a whole segment, `ftyp moov (fragment)*`. Raises MediaError for anything else, a torn end included."""
+    """Read a whole segment, `ftyp moov (fragment)*`. Raises MediaError for anything else, a torn end
+    included."""
     init, fragments, end, problem = _read(data)
     if init is None:
         raise MediaError(f"a segment of {len(data)} bytes without a complete ftyp and moov") from problem
@@ -48,7 +49,8 @@ def index(data: bytes) -> SegmentIndex:
 
 
 def complete_prefix(data: bytes) -> int:
-    """How many bytes from the beginning are a complete init and complete fragments; 0 without a complete init.
+    """How many bytes from the beginning are a complete init and complete fragments; 0 without a complete
+    init.
 
     What lies behind is torn or damaged.
     """
@@ -56,7 +58,8 @@ def complete_prefix(data: bytes) -> int:
 
 
 def _read(data: bytes) -> tuple[Init | None, list[IndexedFragment], int, MediaError | None]:
-    """The init, the fragments, the byte where they end, and what is wrong there, if it is more than an early end."""
+    """The init, the fragments, the byte where they end, and what is wrong there, if it is more than an early
+    end."""
     reader = FragmentReader()
     fragments: list[IndexedFragment] = []
     end, problem, chunk = 0, None, data
