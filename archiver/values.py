@@ -35,6 +35,10 @@ class Principal:
     purpose: str | None = None
 
 
+ARCHIVE = Principal("archive", "system", Role.SYSTEM)
+"""The archive itself, when nobody asked for what it does."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProjectEnd:
     """The fact that starts a project's retention (Government Procurement Law Art. 42; evidence rules 2 and
@@ -225,7 +229,7 @@ class SealRow:
 @dataclass(frozen=True, slots=True)
 class Event:
     """One fact of a subject's chain. `hash` is SHA-256 (hex) of the canonical JSON of the rest; the first
-    `previous` is 64 zeros.
+    `previous` is 64 zeros. `extra` keeps fields of a newer program, so that the hash still fits.
     """
 
     id: str
@@ -238,6 +242,7 @@ class Event:
     about: tuple[str, ...]
     payload: Json
     hash: str
+    extra: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

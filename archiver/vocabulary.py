@@ -39,6 +39,7 @@ class JobName(StrEnum):
     """What a job does; config/jobs.py maps each to its use case."""
 
     START = "start"  # a booked capture's window begins
+    END = "end"  # a recorded capture's window is over, post-roll included
     SEAL = "seal"
     BATCH = "batch"  # events and a checkpoint go to the vault
     RENDITION = "rendition"
@@ -70,6 +71,8 @@ class EventType(StrEnum):
     PROJECT_ADDED = "project.added"
     PROJECT_CHANGED = "project.changed"
     PROJECT_ENDED = "project.ended"
+    COMPLAINT_OPENED = "complaint.opened"  # a procurement's complaint was opened again (evidence rule 8)
+    COMPLAINT_CLOSED = "complaint.closed"
     LOCATION_ADDED = "location.added"
     LOCATION_CHANGED = "location.changed"
     SOURCE_ADDED = "source.added"
