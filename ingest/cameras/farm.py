@@ -126,7 +126,7 @@ class Farm:
             self._plan(_cut(server, asked))
             await asyncio.sleep(0)  # so that a cut at once is made when this returns
             return
-        await self._loops.prepare(*server.camera.loops_for([asked]))
+        await server.prepare(asked)
         server.camera.faults.append(asked.begin(self._clock()))
 
     async def mend(self, camera: str) -> None:
@@ -168,7 +168,8 @@ class Farm:
 
 
 async def _cut(server: CameraServer, asked: Request) -> None:
-    await asyncio.sleep(asked.after_s)
+    if asked.after_s:
+        await asyncio.sleep(asked.after_s)
     if asked.kind is FaultKind.DROP:
         server.drop()
         return

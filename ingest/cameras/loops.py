@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -133,9 +134,11 @@ class Loops:
 
     def _load(self, spec: Picture | Sound) -> VideoLoop | AudioLoop:
         path = self._folder / file_name(spec)
-        if not path.exists():
-            encode(spec, path, self._program)
-        return read_video(spec, path) if isinstance(spec, Picture) else read_audio(spec, path)
+        if path.exists():
+            with suppress(MediaError):  # it is a cache: what is damaged there is made again
+                return read(spec, path)
+        encode(spec, path, self._program)
+        return read(spec, path)
 
 
 def file_name(spec: Picture | Sound) -> str:
@@ -206,11 +209,16 @@ def _run(program: str, args: list[str]) -> None:
         raise ProgramError(f"{program} could not encode a loop (exit {done.returncode}): {told}")
 
 
+def read(spec: Picture | Sound, path: Path) -> VideoLoop | AudioLoop:
+    """A loop from its file; MediaError when it isn't one."""
+    return read_video(spec, path) if isinstance(spec, Picture) else read_audio(spec, path)
+
+
 def read_video(picture: Picture, path: Path) -> VideoLoop:
     """A video loop from its file; MediaError when it isn't a minute of such pictures."""
     units = tuple(_video_unit(picture.codec, data) for data in _packets(path))
     if len(units) != LOOP_SECONDS * picture.fps or not units[0].key:
-        raise MediaError(f"{path} is no loop of {LOOP_SECONDS} s: remove it, and it is encoded again")
+        raise MediaError(f"{path} is no loop of {LOOP_SECONDS} s")
     return VideoLoop(picture, units[0].head, units)
 
 
@@ -227,7 +235,7 @@ def read_audio(sound: Sound, path: Path) -> AudioLoop:
     config, units = _aac_units(path) if sound.codec is AudioCodec.AAC else (b"", _pcm_units(path))
     count = LOOP_SECONDS * SAMPLE_RATE[sound.codec] // UNIT_SAMPLES[sound.codec]
     if len(units) < count:
-        raise MediaError(f"{path} is no loop of {LOOP_SECONDS} s: remove it, and it is encoded again")
+        raise MediaError(f"{path} is no loop of {LOOP_SECONDS} s")
     return AudioLoop(sound, config, units[:count])
 
 
@@ -254,4 +262,4 @@ def _opened(path: Path) -> "av.container.InputContainer":
     try:
         return av.open(str(path), "r")
     except av.FFmpegError as error:
-        raise MediaError(f"{path} can't be read: remove it, and it is encoded again ({error})") from error
+        raise MediaError(f"{path} can't be read: {error}") from error

@@ -19,7 +19,6 @@ from ingest.cameras.codecs import VideoCodec
 
 MARK_ID = UUID("b7c1f3a2-5d4e-4c86-9a1b-e3d2c5f4a687").bytes
 USER_DATA_UNREGISTERED = 5
-NAMES_MAX_BYTES = 64
 _NAL_HEADER = {VideoCodec.H264: b"\x06", VideoCodec.H265: b"\x4e\x01"}
 _TRAILING_BITS = b"\x80"
 _TIME_DIGITS = 16

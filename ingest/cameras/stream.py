@@ -40,13 +40,14 @@ class Stream:
         self._audio = audio
         self._loop: VideoLoop | None = None
         self._report_due_us = 0
-        self._skip_to(clock())
+        now_us = clock()
+        self._skip_to(now_us - self._latency_us(self._faults(), now_us))
 
     async def run(self) -> None:
         """Sends until the connection has ended."""
         while not self._transport.is_closing():
             now_us = self._clock()
-            faults = [*self._camera.faults, *self._own_faults]
+            faults = self._faults()
             if find(faults, FaultKind.DROP, now_us) or self._behind():
                 self._transport.abort()
                 return
@@ -57,6 +58,9 @@ class Stream:
                 self._send_due(now_us, latency_us, faults)
             due_us = self._camera.captured_us(self._number) + latency_us
             await asyncio.sleep(max(due_us - self._clock(), 0) / 1e6)
+
+    def _faults(self) -> list[Fault]:
+        return [*self._camera.faults, *self._own_faults]
 
     def _behind(self) -> bool:
         return self._transport.get_write_buffer_size() > BACKLOG_MAX_BYTES
