@@ -1,31 +1,24 @@
-"""When and how to try a lost source again. Pure: the caller brings seconds and a random number."""
+"""When to try a lost source again. Pure: the caller brings seconds and a random number."""
 
 from dataclasses import dataclass
-
-from archiver.vocabulary import GapCause
 
 FIRST_S = 0.5
 CAP_S = 15.0
 STEADY_S = 60.0
-
-_NEVER_REACHED = frozenset({GapCause.UNREACHABLE, GapCause.AUTH_FAILED})
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """Jittered exponential waits between `FIRST_S` and `CAP_S` seconds: short enough that a returning source is
     caught soon. Only `STEADY_S` seconds of media make it start over, so that a camera which answers and dies at once
-    is not hammered. `attempt` picks how long the next start may analyse: it grows only when the source answered and
-    still gave nothing.
+    is not hammered.
     """
 
     failures: int = 0
-    attempt: int = 0
 
-    def after_loss(self, media_s: float, cause: GapCause) -> "Backoff":
+    def after_loss(self, media_s: float) -> "Backoff":
         """After a stream that gave `media_s` seconds of media, 0 when it never gave any."""
-        unclear = media_s == 0 and cause not in _NEVER_REACHED
-        return Backoff(1 if media_s >= STEADY_S else self.failures + 1, self.attempt + unclear)
+        return Backoff(1 if media_s >= STEADY_S else self.failures + 1)
 
     def delay_s(self, chance: float) -> float:
         """How long to wait before the next attempt; `chance` is in [0, 1)."""
