@@ -1,0 +1,135 @@
+"""Engines of the catalogue: one that writes, one that can only read, and what differs between SQLite and PostgreSQL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.dialects import postgresql, sqlite
+
+from archiver.adapters.catalogue.columns import Utc
+from archiver.errors import CatalogueUnavailableError, ConflictError, SettingsError
+
+BUSY_MS = 30_000
+_CURABLE = {5, 6, 7, 10, 13, 14, 15}
+"""SQLite's primary result codes that trying again may cure: BUSY, LOCKED, NOMEM, IOERR, FULL, CANTOPEN, PROTOCOL."""
+
+
+@dataclass(frozen=True)
+class Engines:
+    """`writer` begins its transactions by taking the write lock; `reader` refuses to write."""
+
+    writer: sa.Engine
+    reader: sa.Engine
+
+    def close(self) -> None:
+        self.writer.dispose()
+        self.reader.dispose()
+
+
+def engines(url: str) -> Engines:
+    """Engines for a SQLAlchemy URL, `sqlite:///path` or `postgresql+psycopg://...`. Nothing is opened yet.
+
+    SettingsError for another engine.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except exc.ArgumentError:
+        raise SettingsError("the catalogue's URL can't be read", errors={"catalogue.url": "a SQLAlchemy URL"}) from None
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        return Engines(_sqlite(parsed, "BEGIN IMMEDIATE", "OFF"), _sqlite(parsed, "BEGIN", "ON"))
+    if parsed.get_backend_name() == "postgresql":
+        return _postgresql(parsed)
+    raise SettingsError(
+        f"no catalogue on {parsed.get_backend_name()}",
+        errors={"catalogue.url": "sqlite:///file or postgresql+psycopg://server/database"},
+    )
+
+
+def _sqlite(url: sa.URL, begin: str, query_only: str) -> sa.Engine:
+    engine = sa.create_engine(_existing(url))
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # our own BEGIN, not the driver's
+        for pragma in (
+            f"busy_timeout = {BUSY_MS}",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            f"query_only = {query_only}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def start(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _existing(url: sa.URL) -> sa.URL:
+    """The same file, which must be there: a lost catalogue is an outage, never an empty new one."""
+    name = Path(url.database or "").absolute().as_uri()
+    return url.set(database=name, query={"uri": "true", "mode": "rw"})
+
+
+def _postgresql(url: sa.URL) -> Engines:
+    engine = sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return Engines(engine, reader)
+
+
+@contextmanager
+def connected(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One transaction on `engine`, with driver errors told in the archive's own.
+
+    CatalogueUnavailableError when trying again may help; ConflictError when a row is already there or is still
+    needed.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except exc.IntegrityError as error:
+        raise ConflictError(f"the catalogue refuses it: {error.orig}") from error
+    except exc.TimeoutError as error:
+        raise CatalogueUnavailableError("the catalogue is too busy; try again") from error
+    except exc.DBAPIError as error:
+        if not _curable(error):
+            raise
+        raise CatalogueUnavailableError(f"the catalogue doesn't answer ({error.orig}); try again") from error
+
+
+def _curable(error: exc.DBAPIError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in _CURABLE
+    return error.connection_invalidated or isinstance(error, exc.OperationalError | exc.InterfaceError)
+
+
+# ------------------------------------------------------------------ what the dialects say differently
+
+
+def inserting(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that may say ON CONFLICT."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    return postgresql.insert(table)
+
+
+def database_now(connection: sa.Connection) -> datetime:
+    """The time by the database's own clock (milliseconds on SQLite): the only clock that leases are measured by."""
+    if connection.dialect.name == "sqlite":
+        sql = "SELECT CAST(round((julianday('now') - 2440587.5) * 86400000.0) AS INTEGER) * 1000 AS now"
+    else:
+        sql = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS now"
+    return connection.execute(sa.text(sql).columns(sa.column("now", Utc()))).scalar_one()  # type: ignore[no-any-return]
+
+
+def one_at_a_time(connection: sa.Connection, name: str) -> None:
+    """Hold the lock called `name` until this transaction ends. On SQLite the transaction is alone anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
