@@ -73,11 +73,17 @@ def parse_query(query: str) -> tuple[Request, ...]:
 def _parse(key: str, text: str) -> Request:
     match = _FAULT.fullmatch(text)
     if key not in FaultKind.__members__.values() or match is None:
-        kinds = ", ".join(FaultKind)
-        raise InputError(f"no such fault: {key}={text} (kind=[value][@from[-until]], kinds: {kinds})")
+        raise _unknown(key, text)
     value, after = float(match["value"] or 0), float(match["after"] or 0)
-    until = match["until"]
-    return Request(FaultKind(key), value, after, None if until is None else float(until) - after)
+    seconds = float(match["until"]) - after if match["until"] else None
+    if seconds is not None and seconds <= 0:
+        raise _unknown(key, text)
+    return Request(FaultKind(key), value, after, seconds)
+
+
+def _unknown(key: str, text: str) -> InputError:
+    kinds = ", ".join(FaultKind)
+    return InputError(f"no such fault: {key}={text} (kind=[value][@from[-until]], kinds: {kinds})")
 
 
 def find(faults: Iterable[Fault], kind: FaultKind, now_us: int) -> Fault | None:
