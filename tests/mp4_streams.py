@@ -6,6 +6,7 @@ from struct import pack
 from hypothesis import strategies as st
 
 from archiver.mp4.boxes import build, build_full
+from archiver.mp4.reader import Fragment, FragmentReader, Init
 
 ASSETS = Path(__file__).parent / "assets"
 REAL = ("h264_aac.mp4", "h265_aac.mp4", "h264_mulaw.mov", "late_picture.mp4", "aac_only.mp4")
@@ -18,6 +19,13 @@ NON_SYNC = 0x01010000
 def asset(name: str) -> bytes:
     """A recording made by ffmpeg: 4 s of a 64x36 test picture at 10 frames a second and a sine, GOP 2 s."""
     return (ASSETS / name).read_bytes()
+
+
+def read(data: bytes) -> tuple[Init, list[Fragment]]:
+    """The init and the fragments of a whole stream."""
+    first, *rest = FragmentReader().feed(data)
+    assert isinstance(first, Init)
+    return first, [item for item in rest if isinstance(item, Fragment)]
 
 
 def visual_entry(codec=b"avc1", config=b"", width=64, height=36) -> bytes:
