@@ -3,6 +3,7 @@ leases and epochs, and recorders that follow a script.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,19 @@ class ManualClock:
     def pass_s(self, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
         self._monotonic += seconds
+
+
+class RealClock:
+    """The host's clock, for what really waits."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def ntp_state(self) -> str:
+        return "unknown"
 
 
 class MemoryDuties:
