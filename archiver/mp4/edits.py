@@ -29,7 +29,7 @@ _TRUN_DATA_OFFSET = 0x000001
 _NORMAL_SPEED = pack(">hh", 1, 0)
 
 
-def withedit_list(init: Init, start: Fraction, duration: Fraction) -> bytes:
+def with_edit_list(init: Init, start: Fraction, duration: Fraction) -> bytes:
     """ftyp and moov that show [start, start + duration) (seconds of media time) of whatever fragments follow.
 
     Every track gets a new edit list in place of its own, which it takes into account: sound and picture stay
@@ -110,7 +110,7 @@ def edit_list(init: Init, track: Track, shown_from: Fraction, ticks: int) -> byt
     wait = 0
     if shown_from < track.delay or begin < 0:
         begin = max(track.media_start, 0)
-        wait = round((track.presented(begin) - shown_from) * scale)
+        wait = min(round((track.presented(begin) - shown_from) * scale), ticks)
     edits = [(wait, -1)] if wait else []
     if wait < ticks:
         edits.append((ticks - wait, begin))
@@ -174,9 +174,11 @@ def shift_tfdt(data: bytes, shifts: Mapping[int, int], sequence: int | None = No
 def _moved_clock(data: bytes, prft: Box, shifts: Mapping[int, int]) -> bytes:
     """Section 8.16.5, as version 1."""
     version, flags = version_and_flags(data, prft)
-    track_id, ntp, media_time = fields("IQQ" if version == 1 else "IQI", data, prft, 4)
-    moved = _added(media_time, shifts.get(track_id, 0))
-    return build_full(b"prft", 1, flags, pack(">IQQ", track_id, ntp, moved))
+    track_id, ntp, media_time = fields("IQq" if version == 1 else "IQi", data, prft, 4)
+    moved = media_time + shifts.get(track_id, 0)
+    if abs(moved) > MAX_TICKS:
+        raise MediaError(f"a prft of media time {moved} is beyond any clock")
+    return build_full(b"prft", 1, flags, pack(">IQq", track_id, ntp, moved))
 
 
 def _added(ticks: int, shift: int) -> int:

@@ -37,7 +37,7 @@ _SAMPLE_IS_NON_SYNC = 0x010000
 @dataclass(frozen=True, slots=True)
 class Clock:
     """A prft box (section 8.16.5): track `track_id`'s media time `media_time` (ticks) was made at `utc_us`
-    (UTC, microseconds)."""
+    (UTC, microseconds). ffmpeg counts sound from its priming on, so its media time may be below 0."""
 
     track_id: int
     utc_us: int
@@ -188,7 +188,7 @@ def _clock(init: Init, data: Buffer, before: list[Box]) -> Clock | None:
 
 def _parse_clock(data: Buffer, prft: Box) -> Clock:
     version, _ = version_and_flags(data, prft)
-    track_id, seconds, fraction, media_time = fields("IIIQ" if version == 1 else "IIII", data, prft, 4)
+    track_id, seconds, fraction, media_time = fields("IIIq" if version == 1 else "IIIi", data, prft, 4)
     # NTP's 32 bits run out in 2036: with the top bit clear they count from there (RFC 4330, section 3).
     if seconds < _NTP_ERA_S // 2:
         seconds += _NTP_ERA_S

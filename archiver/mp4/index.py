@@ -1,6 +1,8 @@
 """A stored segment: its init, and where each of its fragments lies."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from hashlib import sha256
 
 from archiver.errors import MediaError
@@ -46,6 +48,22 @@ def index(data: bytes) -> SegmentIndex:
     if end != len(data):
         raise MediaError(f"{len(data) - end} bytes after the last fragment, at byte {end}") from problem
     return SegmentIndex(init, tuple(fragments))
+
+
+def covering(
+    init: Init, fragments: Sequence[IndexedFragment], start: Fraction, end: Fraction
+) -> Sequence[IndexedFragment]:
+    """Of a recording's fragments, in order, those that showing [start, end) (seconds of media time) takes.
+
+    From the last keyframe at or before `start` (else the first one of all) to the last fragment that can hold
+    a picture shown before `end`: pictures are stored in the order of decoding, so some come as much later as
+    the track's media start. Empty if no media begins before `end`.
+    """
+    reference = init.reference
+    until = end * reference.timescale + reference.media_start
+    taken = [n for n, fragment in enumerate(fragments) if fragment.tfdt < until]
+    begun = [n for n in taken if fragments[n].keyframe and fragments[n].tfdt <= start * reference.timescale]
+    return fragments[begun[-1] if begun else 0 : taken[-1] + 1] if taken and start < end else ()
 
 
 def complete_prefix(data: bytes) -> int:
