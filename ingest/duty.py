@@ -144,7 +144,7 @@ class DutyRun:
         if self._leaving is GapCause.RESTARTED:
             self._open_outage(OpenOutage(recorded.media.end, GapCause.RESTARTED, "the recorder was told to stop"))
         elif not self._is_over():
-            self._open_outage(OpenOutage(recorded.media.end, recorded.end.cause, recorded.end.evidence))
+            self._open_outage(_after(recorded.media, recorded.end))
 
     def _failed(self, began: datetime, end: StreamEnd) -> None:
         """A stream that gave no media. What is learnt from it is tried at once, all else after a while."""
@@ -211,3 +211,9 @@ class DutyRun:
         self._changed.clear()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), seconds)
+
+
+def _after(media: Interval, end: StreamEnd) -> OpenOutage:
+    if end.cause is GapCause.STOPPED:  # by us, not by a person, at an end that was moved meanwhile
+        return OpenOutage(media.end, GapCause.NOT_STARTED, "the window was extended while its recording was ending")
+    return OpenOutage(media.end, end.cause, end.evidence)

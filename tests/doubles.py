@@ -4,12 +4,14 @@ leases and epochs, and recorders that follow a script.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 from archiver.errors import CatalogueUnavailableError, ConflictError, SourceUnavailableError
-from archiver.ports import Stream, StreamEnd
+from archiver.ports import Stream, StreamEnd, Transaction
 from archiver.timeline import Interval
 from archiver.values import Assignment, Duty
 from archiver.vocabulary import DutyState, GapCause
@@ -172,3 +174,19 @@ class ScriptedRecorder:
         if not self._streams:
             raise SourceUnavailableError("connection refused")
         return self._streams.pop(0)
+
+
+class DutiesOnly:
+    """A catalogue of which only the duties are there."""
+
+    def __init__(self, duties: MemoryDuties) -> None:
+        self.duties = duties
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        yield cast(Transaction, self)
+
+    reading = transaction
+
+    def check(self) -> None:
+        self.duties.plan("", timedelta(0))
