@@ -14,6 +14,8 @@ from archiver.vocabulary import CaptureState
 
 def with_sources(connection: sa.Connection, found: Sequence[sa.RowMapping]) -> list[Capture]:
     """Captures of rows, with their sources in the order in which they were booked."""
+    if not found:
+        return []
     table = tables.capture_source
     booked = sa.select(table.c.capture, table.c.source).where(table.c.capture.in_([row["id"] for row in found]))
     sources: dict[str, tuple[str, ...]] = {}

@@ -32,26 +32,34 @@ class Engines:
 
 
 def engines(url: str) -> Engines:
-    """Engines for a SQLAlchemy URL, `sqlite:///path` or `postgresql+psycopg://...`. Nothing is opened yet.
+    """Engines for a URL that `parse` takes. Nothing is opened yet."""
+    parsed = parse(url)
+    if parsed.get_backend_name() == "postgresql":
+        return _postgresql(parsed)
+    return Engines(_sqlite(parsed, "BEGIN IMMEDIATE", "OFF"), _sqlite(parsed, "BEGIN", "ON"))
 
-    SettingsError for another engine.
+
+def parse(url: str) -> sa.URL:
+    """A catalogue's SQLAlchemy URL: `sqlite:///file` or `postgresql://...`. SettingsError for another; the message
+    doesn't repeat it, since it may hold a password.
     """
     try:
         parsed = sa.make_url(url)
     except exc.ArgumentError:
-        raise SettingsError("the catalogue's URL can't be read", errors={"catalogue.url": "a SQLAlchemy URL"}) from None
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        return Engines(_sqlite(parsed, "BEGIN IMMEDIATE", "OFF"), _sqlite(parsed, "BEGIN", "ON"))
-    if parsed.get_backend_name() == "postgresql":
-        return _postgresql(parsed)
-    raise SettingsError(
-        f"no catalogue on {parsed.get_backend_name()}",
-        errors={"catalogue.url": "sqlite:///file or postgresql+psycopg://server/database"},
-    )
+        raise _no_catalogue("it is no URL") from None
+    backend, database = parsed.get_backend_name(), parsed.database or ""
+    if backend == "postgresql" or (backend == "sqlite" and database and not database.startswith((":", "file:"))):
+        return parsed
+    raise _no_catalogue(f"it names {backend} without a file" if backend == "sqlite" else f"it names {backend}")
+
+
+def _no_catalogue(why: str) -> SettingsError:
+    allowed = "sqlite:///file or postgresql://server/database"
+    return SettingsError(f"the catalogue's URL can't be used: {why}", errors={"catalogue.url": allowed})
 
 
 def _sqlite(url: sa.URL, begin: str, query_only: str) -> sa.Engine:
-    engine = sa.create_engine(_existing(url))
+    engine = sa.create_engine(_existing(url), hide_parameters=True)
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
@@ -78,7 +86,8 @@ def _existing(url: sa.URL) -> sa.URL:
 
 
 def _postgresql(url: sa.URL) -> Engines:
-    engine = sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    driver = url.set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(driver, pool_pre_ping=True, hide_parameters=True)
     reader = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     return Engines(engine, reader)
 

@@ -16,7 +16,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 
-from archiver.adapters.catalogue.engine import BUSY_MS, connected, engines, one_at_a_time
+from archiver.adapters.catalogue.engine import BUSY_MS, connected, engines, one_at_a_time, parse
 from archiver.adapters.catalogue.tables import metadata
 from archiver.errors import CatalogueUnavailableError
 
@@ -28,9 +28,9 @@ def upgrade(url: str) -> None:
 
     Any number of processes may do so at once. CatalogueUnavailableError if the database doesn't answer.
     """
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        _make_file(Path(parsed.database))
+    parsed = parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        _make_file(Path(parsed.database or ""))
     with _writing(url) as connection:
         one_at_a_time(connection, "upgrade")
         command.upgrade(configuration(connection), "head")

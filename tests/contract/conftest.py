@@ -1,0 +1,50 @@
+"""The drivers that the contract suites run on."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from archiver.adapters.catalogue import schema
+from archiver.adapters.catalogue.catalogue import SqlCatalogue
+from tests.catalogue_facts import new_id
+
+POSTGRESQL = os.environ.get("ARCHIVER_TEST_POSTGRESQL")
+"""SQLAlchemy URL of a server on which databases may be made; the suites run on it too where it is set."""
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRESQL else [])])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where a catalogue may be made: nothing is there yet."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'home' / 'catalogue.db'}"
+        return
+    name = f"archiver_test_{os.getpid()}_{next(_numbers)}"
+    server = sa.create_engine(POSTGRESQL or "", isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    try:
+        yield server.url.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with server.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+        server.dispose()
+
+
+@pytest.fixture
+def url(empty_url: str) -> str:
+    """A catalogue with its tables and nothing in them."""
+    schema.upgrade(empty_url)
+    return empty_url
+
+
+@pytest.fixture
+def catalogue(url: str) -> Iterator[SqlCatalogue]:
+    catalogue = SqlCatalogue(url, new_id)
+    yield catalogue
+    catalogue.close()
