@@ -74,7 +74,7 @@ class Farm:
         self._servers = {spec.name: self._server(spec, i, len(cameras)) for i, spec in enumerate(cameras)}
         if len(self._servers) != len(cameras):
             raise InputError("two cameras have one name")
-        self._cuts: set[asyncio.Task[None]] = set()
+        self._cuts: dict[asyncio.Task[None], CameraServer] = {}
 
     @property
     def urls(self) -> dict[str, str]:
@@ -123,16 +123,19 @@ class Farm:
         server = self._find(camera)
         asked = Request(kind, value, after_s, seconds)
         if kind in (FaultKind.REFUSE, FaultKind.DROP):
-            self._plan(_cut(server, asked))
+            self._plan(server, _cut(server, asked))
             await asyncio.sleep(0)  # so that a cut at once is made when this returns
             return
         await server.prepare(asked)
         server.camera.faults.append(asked.begin(self._clock()))
 
     async def mend(self, camera: str) -> None:
-        """Ends every fault that `fault` began and that shows now."""
+        """Ends every fault that `fault` began or planned."""
         server = self._find(camera)
         server.camera.faults.clear()
+        for cut, cut_off in self._cuts.items():
+            if cut_off is server:
+                cut.cancel()
         await server.listen()
 
     def _find(self, camera: str) -> CameraServer:
@@ -161,10 +164,10 @@ class Farm:
         context.load_cert_chain(self._options.certificate, self._options.key)
         return context
 
-    def _plan(self, cut: Coroutine[None, None, None]) -> None:
+    def _plan(self, server: CameraServer, cut: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(cut)
-        self._cuts.add(task)
-        task.add_done_callback(self._cuts.discard)
+        self._cuts[task] = server
+        task.add_done_callback(self._cuts.pop)
 
 
 async def _cut(server: CameraServer, asked: Request) -> None:

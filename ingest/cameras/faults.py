@@ -26,6 +26,7 @@ class FaultKind(StrEnum):
     SKEW = "skew"  # the camera's clock, as its sender reports tell it, is ahead by `value` seconds
     NO_SPROP = "no_sprop"  # the description lacks the parameter sets
     NO_REPORTS = "no_reports"  # no sender reports
+    KEY_START = "key_start"  # picture waits for the next key frame after PLAY
     LONG_GOP = "long_gop"  # a key frame each 10 s
     LATENCY = "latency"  # everything is sent `value` milliseconds after its capture
     LOSS = "loss"  # a share `value` (0 to 1) of the RTP packets is left out

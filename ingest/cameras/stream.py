@@ -17,7 +17,8 @@ BACKLOG_MAX_BYTES = 8 << 20
 class Stream:
     """Sends a camera to one client until the client goes, falls behind by 8 MiB, or a fault ends it.
 
-    Picture begins at the next key frame, sound at once. `video` and `audio` are the tracks that were set up.
+    It begins in the middle of a GOP, as cameras do that make no key frame for each client. `video` and
+    `audio` are the tracks that were set up.
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class Stream:
         self._report_due_us = 0
         now_us = clock()
         self._skip_to(now_us - self._latency_us(self._faults(), now_us))
+        if not find(self._faults(), FaultKind.KEY_START, now_us):
+            self._loop = loops.video(camera.picture_at(now_us, self._faults())) if video else None
 
     async def run(self) -> None:
         """Sends until the connection has ended."""

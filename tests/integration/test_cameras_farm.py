@@ -11,7 +11,7 @@ from array import array
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import dropwhile, pairwise
 from pathlib import Path
 
 import av
@@ -41,6 +41,7 @@ FAULTS = {
     "no_sprop": "no_sprop",
     "latency": "latency=500",
     "loss": "loss=0.05@1",
+    "key_start": "key_start",
     "drop": "drop=@4",
 }
 READ_S = 8
@@ -60,6 +61,7 @@ class Packet:
     """One packet as libav gave it; `prft_us` is the capture time that sender reports tell."""
 
     kind: str
+    key: bool
     data: bytes
     pts_s: float | None
     prft_us: int | None
@@ -82,10 +84,11 @@ class Reading:
         return [mark for _, mark in self.picture()]
 
     def decoded(self, kind: str) -> list:
-        """Frames of a track, in order."""
+        """Frames of a track in order, from its first key frame on."""
         decoder = av.CodecContext.create("h264" if kind == "video" else "aac", "r")
         decoder.extradata = bytes.fromhex("1288") if kind == "audio" else None
-        packets = [av.Packet(packet.data) for packet in self.packets if packet.kind == kind]
+        track = [packet for packet in self.packets if packet.kind == kind]
+        packets = [av.Packet(packet.data) for packet in dropwhile(lambda packet: not packet.key, track)]
         return [frame for packet in packets for frame in decoder.decode(packet)]
 
 
@@ -107,7 +110,7 @@ def _packet(packet: av.Packet, now_us: int) -> Packet:
     prft = [bytes(data) for data in packet.iter_sidedata() if data.data_type == "prft"]
     pts = None if packet.pts is None else float(packet.pts * packet.time_base)
     told = struct.unpack("<q", prft[0][:8])[0] if prft else None
-    return Packet(packet.stream.type, bytes(packet), pts, told, now_us)
+    return Packet(packet.stream.type, packet.is_keyframe, bytes(packet), pts, told, now_us)
 
 
 def record(ffmpeg: str, url: str, seconds: float, out: Path, *more: str) -> subprocess.CompletedProcess:
@@ -239,6 +242,15 @@ def test_without_sender_reports_no_time_is_told(readings):
 def test_without_sprop_the_stream_alone_tells_the_parameter_sets(readings, farm):
     """libav finds them in band."""
     assert len(readings["no_sprop"].decoded("video")) > 100
+
+
+def test_a_stream_begins_within_a_gop_or_at_its_key_frame(readings):
+    """Each camera does one or the other; the first key frame is 2 s away at most."""
+    firsts = {name: readings[name].picture()[0] for name in ("healthy", "key_start")}
+    first = firsts["key_start"][0]
+    assert first.key
+    assert firsts["healthy"][1].number <= firsts["key_start"][1].number
+    assert any(packet.key for packet, _ in readings["healthy"].picture()[:51])
 
 
 def test_latency_delays_what_was_captured(readings):
