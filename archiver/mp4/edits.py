@@ -21,11 +21,9 @@ from archiver.mp4.boxes import (
     walk,
     whole,
 )
-from archiver.mp4.fragments import MAX_TICKS, decode_time
+from archiver.mp4.fragments import MAX_TICKS, TFHD_BASE_IS_MOOF, TRUN_DATA_OFFSET, decode_time
 from archiver.mp4.init import Init, Track, parse_init, track_number
 
-_TFHD_BASE_IS_MOOF = 0x020000
-_TRUN_DATA_OFFSET = 0x000001
 _NORMAL_SPEED = pack(">hh", 1, 0)
 
 
@@ -220,7 +218,7 @@ def _moved_traf(data: bytes, traf: Box, shifts: Mapping[int, int], grown: int, f
     tfdt, moved = _moved_time(data, traf, shifts)
     version, _ = version_and_flags(data, tfdt)
     _, flags = version_and_flags(data, need(data, traf, b"tfhd"))
-    offset_grows = grown if first or flags & _TFHD_BASE_IS_MOOF else 0
+    offset_grows = grown if first or flags & TFHD_BASE_IS_MOOF else 0
     parts = []
     for box in children(data, traf):
         if box == tfdt:
@@ -235,7 +233,7 @@ def _moved_traf(data: bytes, traf: Box, shifts: Mapping[int, int], grown: int, f
 
 def _moved_trun(data: bytes, trun: Box, grown: int) -> bytes:
     _, flags = version_and_flags(data, trun)
-    if not grown or not flags & _TRUN_DATA_OFFSET:
+    if not grown or not flags & TRUN_DATA_OFFSET:
         return whole(data, trun)
     (offset,) = fields("i", data, trun, 8)
     moved = bytearray(whole(data, trun))

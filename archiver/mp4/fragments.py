@@ -23,8 +23,8 @@ _TFHD_DESCRIPTION = 0x000002
 _TFHD_DURATION = 0x000008
 _TFHD_SIZE = 0x000010
 _TFHD_FLAGS = 0x000020
-_TFHD_BASE_IS_MOOF = 0x020000
-_TRUN_DATA_OFFSET = 0x000001
+TFHD_BASE_IS_MOOF = 0x020000
+TRUN_DATA_OFFSET = 0x000001
 _TRUN_FIRST_FLAGS = 0x000004
 _TRUN_DURATION = 0x000100
 _TRUN_SIZE = 0x000200
@@ -269,7 +269,7 @@ def _header(init: Init, data: Buffer, tfhd: Box) -> _Header:
             (default,) = fields("I", data, tfhd, at)
             at += 4
         values.append(default)
-    return _Header(track_id, bool(flags & _TFHD_BASE_IS_MOOF), *values)
+    return _Header(track_id, bool(flags & TFHD_BASE_IS_MOOF), *values)
 
 
 def _run(data: Buffer, trun: Box, header: _Header, base: int) -> tuple[int | None, SampleRun]:
@@ -279,7 +279,7 @@ def _run(data: Buffer, trun: Box, header: _Header, base: int) -> tuple[int | Non
     if samples > MAX_SAMPLES:
         raise MediaError(f"the trun at byte {trun.start} states {samples} samples; at most {MAX_SAMPLES} are read")
     at, offset = 8, None
-    if present & _TRUN_DATA_OFFSET:
+    if present & TRUN_DATA_OFFSET:
         (offset,) = fields("i", data, trun, at)
         at += 4
     first_flags: tuple[int, ...] = ()

@@ -33,15 +33,6 @@ class Part:
     shifts: Mapping[int, int] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Listed:
-    """A track's samples, as they are collected. Run offsets count from the first byte after the mdat's
-    header."""
-
-    track: Track
-    runs: list[SampleRun] = field(default_factory=list)
-
-
 def progressive_head(init: Init, parts: Iterable[Part], start: Fraction, duration: Fraction) -> bytes:
     """ftyp, moov and the mdat's header; the fragments of `parts` are to follow, in the same order.
 
@@ -52,38 +43,40 @@ def progressive_head(init: Init, parts: Iterable[Part], start: Fraction, duratio
     ticks = round(duration * init.reference.timescale)
     if start < 0 or ticks <= 0:
         raise MediaError(f"no stretch of media: {float(start)} s, {float(duration)} s long")
-    listed, media_size = _collect(init, parts)
+    runs, media_size = _collect(init, parts)
     moov = next(box for box in walk(init.data) if box.kind == b"moov")
     begin = init.data[: moov.start]
-    writer = _Moov(init, moov, listed, start + init.reference.delay, ticks)
+    writer = _Moov(init, moov, runs, start + init.reference.delay, ticks)
     base = len(begin) + len(writer.build(0)) + 16
     return begin + writer.build(base) + pack(">I4sQ", 1, b"mdat", 16 + media_size)
 
 
-def _collect(init: Init, parts: Iterable[Part]) -> tuple[dict[int, _Listed], int]:
-    """Every track's samples, and the size of all parts in bytes."""
-    listed = {track.track_id: _Listed(track) for track in init.tracks}
+def _collect(init: Init, parts: Iterable[Part]) -> tuple[dict[int, list[SampleRun]], int]:
+    """By track, its runs of samples, their bytes counted from the first part's first; and the size of all parts."""
+    found: dict[int, list[SampleRun]] = {}
     at = 0
     for part in parts:
         for run in sample_runs(init, part.head, part.size):
-            moved = run.base + part.shifts.get(run.track_id, 0)
-            listed[run.track_id].runs.append(replace(run, base=moved, offset=at + run.offset))
+            moved = replace(run, base=run.base + part.shifts.get(run.track_id, 0), offset=at + run.offset)
+            found.setdefault(run.track_id, []).append(moved)
         at += part.size
-    return listed, at
+    if not found:
+        raise MediaError("a stretch without samples")
+    return found, at
 
 
 class _Moov:
     """Builds the moov for media that begin at a byte not known before the moov's own size is."""
 
-    def __init__(self, init: Init, moov: Box, listed: Mapping[int, _Listed], shown_from: Fraction, ticks: int) -> None:
+    def __init__(
+        self, init: Init, moov: Box, runs: Mapping[int, list[SampleRun]], shown_from: Fraction, ticks: int
+    ) -> None:
         self._init = init
         self._moov = moov
+        self._runs = runs
         self._shown_from = shown_from
         self._ticks = ticks
-        self._runs = {track_id: one.runs for track_id, one in listed.items() if one.runs}
-        self._tables = {track_id: _tables(runs) for track_id, runs in self._runs.items()}
-        if not self._runs:
-            raise MediaError("a stretch without samples")
+        self._tables = {track_id: _tables(own) for track_id, own in runs.items()}
 
     def build(self, base: int) -> bytes:
         """`base`: the file's byte where the first fragment begins. The size doesn't depend on it."""
