@@ -13,7 +13,7 @@ MAX_TICKS = 2**62
 """A decode time or duration beyond this is a broken clock, not media."""
 
 MAX_SAMPLES = 2**20
-"""More samples than this in one run are not media."""
+"""More samples than this in one fragment are not media."""
 
 _NTP_TO_UNIX_S = 2_208_988_800
 _NTP_ERA_S = 2**32
@@ -201,7 +201,9 @@ def _sample_runs(init: Init, data: Buffer, moof: Box, mdat: Box) -> list[SampleR
     twice."""
     found: list[SampleRun] = []
     follows = moof.start
-    for traf in find_all(data, moof, b"traf"):
+    trafs = find_all(data, moof, b"traf")
+    _bound(data, trafs)
+    for traf in trafs:
         header = _header(init, data, need(data, traf, b"tfhd"))
         runs = list(_traf_runs(data, traf, header, moof.start if header.base_is_moof else follows))
         if any(run.track_id == header.track_id for run in found):
@@ -212,6 +214,14 @@ def _sample_runs(init: Init, data: Buffer, moof: Box, mdat: Box) -> list[SampleR
                 raise MediaError(f"samples at bytes {run.offset}..{follows} lie outside the mdat")
         found += runs
     return found
+
+
+def _bound(data: Buffer, trafs: list[Box]) -> None:
+    """Refuse by its counts alone a fragment whose samples, all by default, would take any amount of
+    memory."""
+    samples = sum(fields("I", data, trun, 4)[0] for traf in trafs for trun in find_all(data, traf, b"trun"))
+    if samples > MAX_SAMPLES:
+        raise MediaError(f"a fragment of {samples} samples; at most {MAX_SAMPLES} are read")
 
 
 def _traf_runs(data: Buffer, traf: Box, header: _Header, base: int) -> Iterator[SampleRun]:
@@ -276,8 +286,6 @@ def _run(data: Buffer, trun: Box, header: _Header, base: int) -> tuple[int | Non
     """A trun's data offset, if it has one, and its samples, not yet placed."""
     version, present = version_and_flags(data, trun)
     (samples,) = fields("I", data, trun, 4)
-    if samples > MAX_SAMPLES:
-        raise MediaError(f"the trun at byte {trun.start} states {samples} samples; at most {MAX_SAMPLES} are read")
     at, offset = 8, None
     if present & TRUN_DATA_OFFSET:
         (offset,) = fields("i", data, trun, at)

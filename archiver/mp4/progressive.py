@@ -1,9 +1,9 @@
 """One plain MP4 of any stretch: a moov that points into stored fragments, which follow it byte for byte.
 
-Players decode fragmented files from the first sample on, whatever an edit list says (libav and Chromium do);
-with the samples listed in the moov they obey it, so exactly the frames of the stretch are shown. Nothing is
-re-encoded and no stored byte changes: the result is this head and then the fragments, all inside one mdat.
-Sections are those of ISO/IEC 14496-12.
+Of a fragmented file's edit list, libav and the players on it take the beginning's time alone: they show what
+lies before it in its GOP, and what follows its end. With the samples listed in the moov they show exactly the
+stretch. Nothing is re-encoded and no stored byte changes: the result is this head and then the fragments,
+inside one mdat. Sections are those of ISO/IEC 14496-12.
 """
 
 from array import array
@@ -52,7 +52,8 @@ def progressive_head(init: Init, parts: Iterable[Part], start: Fraction, duratio
 
 
 def _collect(init: Init, parts: Iterable[Part]) -> tuple[dict[int, list[SampleRun]], int]:
-    """By track, its runs of samples, their bytes counted from the first part's first; and the size of all parts."""
+    """By track, its runs of samples, their bytes counted from the first part's first; and the size of all
+    parts."""
     found: dict[int, list[SampleRun]] = {}
     at = 0
     for part in parts:

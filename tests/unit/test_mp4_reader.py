@@ -191,6 +191,7 @@ REFUSED = {
     "samples after the mdat": mp4.both() + mp4.plain_fragment(1, 0, samples=1, size=1, offset=5000),
     "samples before the mdat": mp4.both() + mp4.plain_fragment(1, 0, samples=1, size=1, offset=0),
     "a track twice": mp4.both() + mp4.fragment(1, [(1, 0, [(1, 1)], 0), (1, 1, [(1, 1)], 0)]),
+    "a million samples of nothing": mp4.both() + mp4.plain_fragment(1, 0, samples=2**21, size=0),
     "a broken clock": mp4.both() + mp4.fragment(1, [(1, 2**63, [(1, 1)], 0)], version=1),
     "huge moof": mp4.both() + b"\x7f\xff\xff\xffmoof",
     "huge mdat": mp4.both() + mp4.moof() + b"\0\0\0\x01mdat" + b"\x7f" * 8,
