@@ -3,11 +3,17 @@
 import re
 from dataclasses import dataclass
 
+from archiver.errors import InputError
+
 EVENTS = "_events"
 CHECKPOINTS = "_checkpoints"
 CERTIFICATES = "_keys"
 CANARY = "_canary"
 CAPTURES = "_captures"
+
+MAX_KEY = 1024
+MAX_PART = 200
+"""A key and its parts may be so long (bytes of UTF-8): every file system and object store takes that."""
 
 _ID = "[0-9a-hjkmnp-tv-z]{26}"
 _SITE = "[a-z0-9][a-z0-9-]{0,62}"
@@ -16,6 +22,21 @@ _SEAL = re.compile(rf"({_SITE})/{CAPTURES}/({_ID})/seal-([1-9]\d*)\.(json|p7s|ts
 _ARCHIVE = re.compile(
     rf"{EVENTS}/{_ID}\.jsonl|{CHECKPOINTS}/[1-9]\d*\.(json|p7s)|{CERTIFICATES}/[0-9a-f]{{64}}\.pem|{CANARY}/.+"
 )
+
+
+def check(key: str) -> str:
+    """`key` if it is a relative POSIX path of safe parts; InputError otherwise, whatever store it is meant for."""
+    parts = key.split("/")
+    try:
+        long = len(key.encode()) > MAX_KEY or any(len(part.encode()) > MAX_PART for part in parts)
+    except UnicodeEncodeError:
+        long = True
+    unsafe = any(part in ("", ".", "..") or not part.isprintable() or "\\" in part for part in parts)
+    if long or unsafe:
+        raise InputError(
+            f"{key[:80]!r} is no key: use a relative path of at most {MAX_KEY} printable bytes, without .."
+        )
+    return key
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import pytest
 
 from archiver import keys
+from archiver.errors import InputError
 
 ID = "06fg" + "0" * 22
 
@@ -49,3 +50,22 @@ def test_keys_of_the_archive_are_known(key):
 def test_other_keys_are_not_known(key):
     """What is of no form of formats.md is told apart."""
     assert not keys.is_known(key)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("", "/", "/a", "a/", "a//b", "..", "a/../b", "a/./b", ".", "a\\b", "a\0b", "a\nb", "a/\x7f", "\ud800"),
+        *("a" * 201, "图" * 67, "/".join(["a" * 100] * 11)),
+    ],
+)
+def test_unsafe_keys_are_refused(key):
+    """Nothing that could leave its folder, hide or be too long for a store is a key."""
+    with pytest.raises(InputError):
+        keys.check(key)
+
+
+@pytest.mark.parametrize("key", ["a", "a/b.c", "..a/b..", "图/片", "a" * 200, keys.segment("main", ID, ID, 0)])
+def test_safe_keys_pass(key):
+    """Names in any script, also with dots."""
+    assert keys.check(key) == key
