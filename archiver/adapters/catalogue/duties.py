@@ -8,7 +8,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from archiver.adapters.catalogue import rows, tables
-from archiver.adapters.catalogue.engine import database_now, inserting
+from archiver.adapters.catalogue.engine import database_now, inserting, wrote
 from archiver.errors import ConflictError
 from archiver.timeline import Interval
 from archiver.values import Assignment, Duty
@@ -45,7 +45,7 @@ class SqlDuties:
             sa.and_(table.c.start_at == duty.span.start, table.c.end_at == duty.span.end),
         )
         put = statement.on_conflict_do_update(index_elements=["id"], set_=span, where=open_or_same)
-        if self._connection.execute(put).rowcount == 0:
+        if not wrote(self._connection, put):
             raise ConflictError(f"duty {duty.id} has ended; plan another for what is left")
 
     def remove(self, id: str) -> None:

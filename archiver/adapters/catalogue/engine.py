@@ -129,6 +129,11 @@ def inserting(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | pos
     return postgresql.insert(table)
 
 
+def wrote(connection: sa.Connection, statement: sqlite.Insert | postgresql.Insert) -> bool:
+    """Whether an INSERT that may say ON CONFLICT wrote a row (drivers don't agree on an insert's row count)."""
+    return connection.execute(statement.returning(sa.literal(1))).first() is not None
+
+
 def database_now(connection: sa.Connection) -> datetime:
     """The time by the database's own clock (milliseconds on SQLite): the only clock that leases are measured by."""
     if connection.dialect.name == "sqlite":

@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from archiver.adapters.catalogue import rows, tables
-from archiver.adapters.catalogue.engine import inserting
+from archiver.adapters.catalogue.engine import inserting, wrote
 from archiver.errors import NotFoundError, TamperError
 from archiver.timeline import Interval
 from archiver.times import MICROSECOND
@@ -28,8 +28,7 @@ class SqlSegments:
 
     def add(self, segment: Segment, fragments: bytes) -> bool:
         insert = inserting(self._connection, tables.segment).values(**rows.of_segment(segment))
-        added = self._connection.execute(insert.on_conflict_do_nothing(index_elements=["key"]))
-        if added.rowcount == 0:
+        if not wrote(self._connection, insert.on_conflict_do_nothing(index_elements=["key"])):
             return self._same(segment)
         self._connection.execute(sa.insert(tables.fragment_index).values(segment=segment.key, packed=fragments))
         settle(self._connection, segment.recording)

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from archiver.adapters.catalogue import rows, tables
-from archiver.adapters.catalogue.engine import inserting
+from archiver.adapters.catalogue.engine import inserting, wrote
 from archiver.adapters.catalogue.registry import one
 from archiver.errors import NotFoundError
 from archiver.values import Job, Token, View
@@ -19,7 +19,7 @@ class SqlJobRows:
 
     def add(self, job: Job) -> bool:
         statement = inserting(self._connection, tables.job).values(**_of_job(job))
-        return self._connection.execute(statement.on_conflict_do_nothing(index_elements=["id"])).rowcount == 1
+        return wrote(self._connection, statement.on_conflict_do_nothing(index_elements=["id"]))
 
     def get(self, id: str) -> Job:
         return rows.job(one(self._connection, tables.job, id))
