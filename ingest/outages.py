@@ -5,10 +5,9 @@ that saw it begin. Pure.
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from archiver.errors import FormatError
 from archiver.timeline import Interval
-from archiver.times import from_text, to_text, utc
-from archiver.values import Duty, Json, Outage
+from archiver.times import utc
+from archiver.values import Duty, Outage
 from archiver.vocabulary import GapCause
 
 LONGEST_EVIDENCE = 1000
@@ -36,15 +35,3 @@ class OpenOutage:
         if end <= self.since:
             return None
         return Outage(duty.source, Interval(self.since, end), self.cause, self.evidence, worker, duty.epoch)
-
-
-def to_json(open_: OpenOutage) -> Json:
-    return {"since": to_text(open_.since), "cause": open_.cause.value, "evidence": open_.evidence}
-
-
-def from_json(value: Json) -> OpenOutage:
-    """Reads `to_json`; FormatError for anything else."""
-    try:
-        return OpenOutage(from_text(value["since"]), GapCause(value["cause"]), str(value["evidence"]))
-    except (KeyError, TypeError, ValueError) as problem:
-        raise FormatError(f"an open outage on disk can't be read ({problem}); it is set aside") from problem

@@ -4,7 +4,7 @@ I6).
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -39,6 +39,7 @@ class Desk(Notes, Protocol):
     def open_outages(self) -> Mapping[str, OpenOutage]: ...
     def state_duty_ended(self, duty: Duty) -> None: ...
     def state_clock_step(self, at: datetime, offset_s: float) -> None: ...
+    def give_up(self, duty: Duty, now: datetime) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,18 @@ class Worker:
         if plan is None:
             now = self._tools.clock.now()
             return follow_plan(self._held, self._plan, self._terms.worker, now, self._terms.capacity)
+        before = self._plan
         self._keep(plan)
-        return follow_catalogue(self._held, plan, self._terms.worker)
+        decision = follow_catalogue(self._held, plan, self._terms.worker)
+        self._give_up_what_is_gone(before, {each.duty.id for each, _ in decision.start})
+        return decision
+
+    def _give_up_what_is_gone(self, before: Plan, started: Collection[str]) -> None:
+        """An earlier process of this worker left duties in outages; those that are another's by now end here."""
+        for each in before:
+            id = each.duty.id
+            if id in self._desk.open_outages() and id not in started and id not in self._held:
+                self._desk.give_up(each.duty, self._tools.clock.now())
 
     async def _ask(self) -> Plan | None:
         """The catalogue's plan; None when it is away, or slower than `ANSWER_S` (then the answer comes later)."""

@@ -48,6 +48,9 @@ class MemoryDesk:
     def state_duty_ended(self, duty: Duty) -> None:
         self.ended.append((duty.id, duty.epoch))
 
+    def give_up(self, duty: Duty, now: datetime) -> None:
+        self.keep_open(duty.id, None)
+
     def state_clock_step(self, at: datetime, offset_s: float) -> None:
         self.steps.append(offset_s)
 

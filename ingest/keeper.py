@@ -1,0 +1,248 @@
+"""The deposit loop: brings what lies in a worker's spool into the vault and the catalogue, and only then lets it go
+(I1, I3). Every step may be repeated.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event as Flag
+from typing import Protocol
+
+from archiver import keys
+from archiver.errors import ArchiverError, FormatError, TamperError, UnavailableError
+from archiver.ports import Catalogue, Clock, Transaction
+from archiver.values import ARCHIVE, Draft, Json, RecordingRow, Segment
+from archiver.vocabulary import EventType
+from ingest.facts import ClockStepped, DutyEnded, Fact, outage_payload, parse_fact
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.5
+LONGEST_WAIT_S = 30.0
+SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A segment in the spool: its file, and its sidecar's exact bytes."""
+
+    seq: int
+    media: Path
+    sidecar: bytes
+
+
+class SpooledRecording(Protocol):
+    """A recording's folder in a spool."""
+
+    @property
+    def row(self) -> RecordingRow: ...
+    @property
+    def segments(self) -> int | None:
+        """How many were cut in all; None while it is being written."""
+        ...
+
+    def finished(self) -> Sequence[Finished]:
+        """What waits to be deposited, in order."""
+        ...
+
+    def release(self, seq: int) -> None:
+        """Remove a segment's files: the vault and the catalogue have it."""
+        ...
+
+    def remove(self) -> None:
+        """Remove the folder; a torn tail in it is set aside, never deleted."""
+        ...
+
+
+class SpoolFolder(Protocol):
+    """One worker's spool."""
+
+    def recordings(self) -> Sequence[SpooledRecording]: ...
+    def facts(self) -> Sequence[tuple[str, Json]]:
+        """(id, document of ingest.facts) in the order in which they were stated."""
+        ...
+
+    def remove_fact(self, id: str) -> None: ...
+
+
+class Deposit(Protocol):
+    """archiver.depositing's `Depositing.deposit`."""
+
+    def __call__(self, media: Path, sidecar: bytes) -> Segment: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What waits in the spools: segments, their bytes, the time of the oldest file, and how many are parked for
+    good because their bytes are not what they claim.
+    """
+
+    segments: int
+    size: int
+    oldest: datetime | None
+    parked: int
+
+
+class Keeper:
+    """`folders` gives the spools that are this process's to empty, anew for each pass."""
+
+    def __init__(
+        self, folders: Callable[[], Sequence[SpoolFolder]], deposit: Deposit, catalogue: Catalogue, clock: Clock
+    ) -> None:
+        self._folders = folders
+        self._deposit = deposit
+        self._catalogue = catalogue
+        self._clock = clock
+        self._opened: set[str] = set()
+        self._parked: set[Path] = set()
+        self._complained: set[str] = set()
+
+    def run(self, stop: Flag) -> None:
+        """Until `stop` is set. What can't be done now is tried again, ever less often."""
+        wait_s = POLL_S
+        while not stop.wait(wait_s):
+            try:
+                self.run_once()
+            except (UnavailableError, OSError) as problem:
+                wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+                log.warning("the spool waits, next try in %.1f s: %s", wait_s, problem)
+            else:
+                wait_s = POLL_S
+
+    def run_once(self) -> None:
+        """One pass over every spool: facts don't wait for a vault that is away. Raises the first UnavailableError or
+        OSError, after all that could be done is done.
+        """
+        problem: UnavailableError | OSError | None = None
+        for folder in self._folders():
+            recordings = [each for each in folder.recordings() if self._is_readable(each)]
+            self._open(recordings)
+            try:
+                self._deposit_all(recordings)
+            except (UnavailableError, OSError) as error:
+                problem = problem or error
+            self._commit_facts(folder, recordings)
+        if problem is not None:
+            raise problem
+
+    def depth(self) -> Depth:
+        """For readiness and the doctor."""
+        waiting = [each for folder in self._folders() for each in _waiting(folder)]
+        status = [each.media.stat() for each in waiting]
+        oldest = min((each.st_mtime for each in status), default=None)
+        return Depth(
+            segments=len(waiting),
+            size=sum(each.st_size for each in status),
+            oldest=None if oldest is None else datetime.fromtimestamp(oldest, UTC),
+            parked=sum(each.media in self._parked for each in waiting),
+        )
+
+    # --- recordings
+
+    def _is_readable(self, recording: SpooledRecording) -> bool:
+        """A recording whose own description is damaged stays for a person to look at."""
+        try:
+            recording.row  # noqa: B018 - reads the file
+        except FormatError as problem:
+            self._complain(problem)
+            return False
+        return True
+
+    def _complain(self, problem: FormatError) -> None:
+        if problem.message not in self._complained:
+            log.error("this stays in the spool: %s", problem)
+            self._complained.add(problem.message)
+
+    def _open(self, recordings: Sequence[SpooledRecording]) -> None:
+        """Tell the catalogue of recordings that it may not know, so that a seal waits for them."""
+        new = [row for each in recordings if (row := each.row).id not in self._opened]
+        if not new:
+            return
+        with self._catalogue.transaction() as tx:
+            for row in new:
+                tx.recordings.open(replace(row, segments=None))
+        self._opened.update(row.id for row in new)
+
+    def _deposit_all(self, recordings: Sequence[SpooledRecording]) -> None:
+        for recording in recordings:
+            for each in recording.finished():
+                if each.media not in self._parked:
+                    self._deposit_one(recording, each)
+            self._close(recording)
+
+    def _deposit_one(self, recording: SpooledRecording, each: Finished) -> None:
+        try:
+            self._deposit(each.media, each.sidecar)
+        except (TamperError, FormatError) as finding:
+            self._park(recording.row, each, finding)
+        else:
+            recording.release(each.seq)
+
+    def _park(self, row: RecordingRow, each: Finished, finding: ArchiverError) -> None:
+        """The file stays, for a person to look at; an event says so once. The others go on."""
+        key = keys.segment(row.site, row.source, row.id, each.seq)
+        log.error("segment %s stays in the spool: %s", key, finding)
+        payload = {"object": key, "expected": "the bytes that its sidecar names", "found": finding.message}
+        with self._catalogue.transaction() as tx:
+            known = (event.payload for event in tx.events.chain(row.source) if event.type == EventType.TAMPER_FOUND)
+            if not any(event.get("object") == key for event in known):
+                tx.events.append(self._draft(row.source, EventType.TAMPER_FOUND, payload, urgent=True))
+        self._parked.add(each.media)
+
+    def _close(self, recording: SpooledRecording) -> None:
+        segments = recording.segments
+        if segments is None or recording.finished():
+            return
+        id = recording.row.id
+        with self._catalogue.transaction() as tx:
+            tx.recordings.close(id, segments)
+        recording.remove()
+        self._opened.discard(id)
+
+    # --- facts
+
+    def _commit_facts(self, folder: SpoolFolder, recordings: Sequence[SpooledRecording]) -> None:
+        """In order; one whose time has not come holds up those after it."""
+        for id, document in folder.facts():
+            try:
+                fact = parse_fact(document)
+            except FormatError as problem:
+                self._complain(problem)
+                continue
+            if isinstance(fact, DutyEnded) and _is_recording(fact.duty, recordings):
+                return
+            with self._catalogue.transaction() as tx:
+                self._commit(tx, fact)
+            folder.remove_fact(id)
+
+    def _commit(self, tx: Transaction, fact: Fact) -> None:
+        if isinstance(fact, DutyEnded):
+            _finish(tx, fact)
+        elif isinstance(fact, ClockStepped):
+            payload = {"worker": fact.worker, "offset_s": fact.offset_us / 1_000_000}
+            tx.events.append(self._draft(SYSTEM, EventType.CLOCK_STEPPED, payload))
+        elif fact not in tx.outages.touching(fact.source, fact.span):
+            tx.events.append(self._draft(fact.source, EventType.GAP_STATED, outage_payload(fact)))
+
+    def _draft(self, subject: str, type: EventType, payload: Json, *, urgent: bool = False) -> Draft:
+        return Draft(subject, type, self._clock.now(), ARCHIVE, payload, urgent=urgent)
+
+
+def _waiting(folder: SpoolFolder) -> Iterator[Finished]:
+    for recording in folder.recordings():
+        yield from recording.finished()
+
+
+def _is_recording(duty: str, recordings: Sequence[SpooledRecording]) -> bool:
+    """Whether a recording of the duty is still written, or was left unfinished."""
+    return any(each.segments is None for each in recordings if each.row.duty == duty)
+
+
+def _finish(tx: Transaction, fact: DutyEnded) -> None:
+    """End the duty, unless it was extended meanwhile: then its worker records on. An old epoch's end means nothing."""
+    now = {duty.id: duty for duty in tx.duties.of_source(fact.source, fact.span)}
+    duty = now.get(fact.duty)
+    if duty is None or duty.span.end <= fact.span.end:
+        tx.duties.finish(fact.duty, fact.epoch)
