@@ -16,7 +16,7 @@ _KEY_BYTES = 32
 _NONCE_BYTES = 12
 
 
-class FileSecrets:
+class KeySecrets:
     """`ports.Secrets` under the key in `path`, made (0600) when nothing is there yet."""
 
     def __init__(self, path: Path) -> None:

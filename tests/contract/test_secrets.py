@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from archiver.adapters.secrets import FileSecrets
+from archiver.adapters.secrets import KeySecrets
 from archiver.errors import SettingsError, TamperError
 from archiver.ports import Secrets
 
@@ -16,7 +16,7 @@ ADDRESS = "rtsp://user:p@ss@camera:554/密码?token=s3cret"
 
 
 def in_file(folder: Path) -> Secrets:
-    return FileSecrets(folder / "keys" / "secrets.key")
+    return KeySecrets(folder / "keys" / "secrets.key")
 
 
 DRIVERS: dict[str, Callable[[Path], Secrets]] = {"file": in_file}
