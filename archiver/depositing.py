@@ -4,13 +4,14 @@ Put segment, put sidecar, read the locks back, then one transaction. Any step ma
 the recording and the sequence number alone. The caller removes its spool file only after `deposit` has returned.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from archiver import keys, sidecar
 from archiver.canonical import digest_of
+from archiver.claims import Rolls
 from archiver.errors import FormatError, TamperError, VaultUnavailableError
 from archiver.ports import Catalogue, Clock, Retention, Transaction, Vault
 from archiver.sidecar import Sidecar
@@ -37,7 +38,11 @@ class _Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Depositing:
-    """Deposits segments. `pre_roll` and `post_roll` are how far a capture's claim reaches beyond its window."""
+    """Deposits segments. `pre_roll` and `post_roll` are how far a capture's claim reaches beyond its window.
+
+    `on_late` is told, in the same transaction, of each sealed capture that footage arrived for: a further revision of
+    its seal is due.
+    """
 
     catalogue: Catalogue
     vault: Vault
@@ -45,6 +50,7 @@ class Depositing:
     clock: Clock
     pre_roll: timedelta
     post_roll: timedelta
+    on_late: Callable[[Transaction, Capture], None] = lambda _tx, _capture: None
 
     def deposit(self, media: Path, sidecar: bytes) -> Segment:
         """The row of the segment, committed; a repetition gives the same row.
@@ -65,9 +71,8 @@ class Depositing:
             stored = self._store(parcel, until)
 
     def _captures(self, tx: Transaction, side: Sidecar) -> Sequence[Capture]:
-        """Those whose window with its rolls touches the segment."""
-        claimed = side.span.widened(self.post_roll, self.pre_roll)
-        return tx.captures.touching(side.place.source, claimed)
+        """Those whose claim touches the segment."""
+        return Rolls(self.pre_roll, self.post_roll).captures(tx, side.place.source, side.span)
 
     def _until(self, tx: Transaction, captures: Sequence[Capture]) -> datetime:
         now = self.clock.now()
@@ -89,32 +94,24 @@ class Depositing:
         return stored
 
     def _record(self, tx: Transaction, parcel: _Parcel, stored: Stored, captures: Sequence[Capture]) -> Segment:
-        segment = sidecar.segment_of(parcel.side, parcel.side_digest, stored, self.clock.now())
+        now = self.clock.now()
+        segment = sidecar.segment_of(parcel.side, parcel.side_digest, stored, now)
         if not tx.segments.add(segment, sidecar.pack(parcel.side.fragments)):
             return tx.segments.get(parcel.key)
-        for draft in late_footage(segment, captures):
-            tx.events.append(draft)
+        over = [capture for capture in captures if capture.state in LISTS_NO_MORE]
+        for capture in over:
+            tx.events.append(footage_late(segment, capture.id, "it arrived after the capture was sealed", now))
+            self.on_late(tx, capture)
+        if not captures:
+            tx.events.append(footage_late(segment, None, "it lies in no booked window", now))
         return segment
 
 
-def late_footage(segment: Segment, captures: Sequence[Capture]) -> list[Draft]:
-    """What is to be stated of a new segment: that it came after a capture's seal and asks for a new revision (I13),
-    or that no window asks for it."""
-    over = [capture.id for capture in captures if capture.state in LISTS_NO_MORE]
-    late: list[tuple[str | None, str]] = [(id, "it arrived after the capture was sealed") for id in over]
-    if not captures:
-        late = [(None, "it lies in no booked window")]
-    return [
-        Draft(
-            subject=capture or segment.source,
-            type=EventType.FOOTAGE_LATE,
-            time=segment.deposited_at,
-            principal=ARCHIVE,
-            payload={"capture": capture, "segments": [segment.key], "why": why},
-            about=(segment.source,),
-        )
-        for capture, why in late
-    ]
+def footage_late(segment: Segment, capture: str | None, why: str, now: datetime) -> Draft:
+    """States that a segment came for a sealed `capture` and asks for a new revision (I13), or for none at all."""
+    payload = {"capture": capture, "segments": [segment.key], "why": why}
+    about = (segment.source,) if capture else ()
+    return Draft(capture or segment.source, EventType.FOOTAGE_LATE, now, ARCHIVE, payload, about)
 
 
 def _parcel(media: Path, data: bytes) -> _Parcel:
