@@ -82,6 +82,8 @@ def test_check_wants_the_program_s_schema(url: str, catalogue: SqlCatalogue):
         tx.connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(CatalogueUnavailableError, match="9999"):
         catalogue.check()
+    with pytest.raises(CatalogueUnavailableError, match="9999"):
+        schema.upgrade(url)
     with catalogue.transaction() as tx:
         tx.connection.exec_driver_sql("DROP TABLE alembic_version")
     with pytest.raises(CatalogueUnavailableError, match="db upgrade"):

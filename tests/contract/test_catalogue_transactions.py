@@ -13,7 +13,15 @@ from sqlalchemy.exc import DBAPIError
 
 from archiver.adapters.catalogue import engine
 from archiver.adapters.catalogue.catalogue import SqlCatalogue
-from archiver.errors import CatalogueUnavailableError, ConflictError, NotFoundError, SettingsError, StateError
+from archiver.errors import (
+    CatalogueUnavailableError,
+    ConflictError,
+    FormatError,
+    InputError,
+    NotFoundError,
+    SettingsError,
+    StateError,
+)
 from archiver.vocabulary import EventType
 from tests import catalogue_facts as facts
 
@@ -90,6 +98,40 @@ def test_the_same_row_twice_is_a_conflict(catalogue: SqlCatalogue):
         tx.requests.put("clerk", "key", facts.DIGEST, "made")
     with pytest.raises(ConflictError), catalogue.transaction() as tx:
         tx.requests.put("clerk", "key", facts.OTHER_DIGEST, "other")
+
+
+def test_text_that_no_database_holds_is_the_caller_s_mistake(catalogue: SqlCatalogue):
+    """NUL and lone surrogates, read or written, come out as errors of the tree."""
+    for text in ("a\x00b", "\ud800"):
+        with pytest.raises((InputError, NotFoundError)), catalogue.reading() as tx:
+            tx.registry.project(text)
+    with pytest.raises(InputError), catalogue.transaction() as tx:
+        tx.requests.put("clerk", "\ud800", facts.DIGEST, "made")
+    with pytest.raises(FormatError), catalogue.transaction() as tx:
+        facts.add_project(tx, title="\ud800")
+
+
+def test_errors_show_no_values(catalogue: SqlCatalogue):
+    """What a statement carried stays out of the error's text (I10)."""
+    with pytest.raises(ConflictError) as refusal, catalogue.transaction() as tx:
+        for _ in range(2):
+            tx.requests.put("clerk", "a-secret-key", facts.DIGEST, "made")
+    assert "a-secret-key" not in str(refusal.value)
+    with pytest.raises(DBAPIError) as failure, catalogue.reading() as tx:
+        tx.requests.put("clerk", "a-secret-key", facts.DIGEST, "made")
+    assert "a-secret-key" not in str(failure.value)
+
+
+def test_the_job_engine_joins_a_transaction_of_the_catalogue(url: str, catalogue: SqlCatalogue):
+    """On its own engine it sees what was committed, writes, and waits for a writer like any other."""
+    engine_of_jobs = engine.job_engine(url)
+    with catalogue.transaction() as tx:
+        tx.connection.exec_driver_sql("CREATE TABLE workflow (id INTEGER PRIMARY KEY)")
+    with engine_of_jobs.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO workflow (id) VALUES (1)")
+    with catalogue.reading() as tx:
+        assert tx.connection.exec_driver_sql("SELECT id FROM workflow").scalars().all() == [1]
+    engine_of_jobs.dispose()
 
 
 def test_the_database_clock_is_utc_and_fine_enough_for_leases(catalogue: SqlCatalogue):
@@ -173,7 +215,7 @@ def test_other_engines_are_refused(url: str):
 
 def test_strict_tables_refuse_other_types(catalogue: SqlCatalogue):
     """A text where an integer belongs is refused by the database itself."""
-    with pytest.raises((ConflictError, DBAPIError)), catalogue.transaction() as tx:
+    with pytest.raises((ConflictError, InputError)), catalogue.transaction() as tx:
         tx.connection.execute(
             sa.text("INSERT INTO checkpoint (number, digest) VALUES (:number, 'x')"), {"number": "many"}
         )

@@ -49,7 +49,7 @@ class SqlCatalogue:
 
     @property
     def engine(self) -> sa.Engine:
-        """The engine that writes, for the job engine's tables in the same database."""
+        """The engine that writes; every transaction on it holds the write lock from its start."""
         return self._engines.writer
 
     @contextmanager

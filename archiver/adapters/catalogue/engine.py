@@ -12,7 +12,7 @@ from sqlalchemy import exc
 from sqlalchemy.dialects import postgresql, sqlite
 
 from archiver.adapters.catalogue.columns import Utc
-from archiver.errors import CatalogueUnavailableError, ConflictError, SettingsError
+from archiver.errors import CatalogueUnavailableError, ConflictError, InputError, SettingsError
 
 BUSY_MS = 30_000
 _CURABLE = {5, 6, 7, 10, 13, 14, 15}
@@ -58,12 +58,33 @@ def _no_catalogue(why: str) -> SettingsError:
     return SettingsError(f"the catalogue's URL can't be used: {why}", errors={"catalogue.url": allowed})
 
 
+def job_engine(url: str) -> sa.Engine:
+    """An engine on the same database for the job engine, which counts on the SQLite driver to begin a transaction at
+    the first write (and begins others itself).
+    """
+    parsed = parse(url)
+    if parsed.get_backend_name() == "postgresql":
+        return _postgresql(parsed).writer
+    return _opened(parsed, "IMMEDIATE", "OFF")
+
+
 def _sqlite(url: sa.URL, begin: str, query_only: str) -> sa.Engine:
+    """`begin` is ours, not the driver's: it would begin nothing before a read."""
+    engine = _opened(url, None, query_only)
+
+    @sa.event.listens_for(engine, "begin")
+    def start(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _opened(url: sa.URL, isolation_level: str | None, query_only: str) -> sa.Engine:
     engine = sa.create_engine(_existing(url), hide_parameters=True)
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # our own BEGIN, not the driver's
+        connection.isolation_level = isolation_level
         for pragma in (
             f"busy_timeout = {BUSY_MS}",
             "synchronous = FULL",
@@ -71,10 +92,6 @@ def _sqlite(url: sa.URL, begin: str, query_only: str) -> sa.Engine:
             f"query_only = {query_only}",
         ):
             connection.execute(f"PRAGMA {pragma}")
-
-    @sa.event.listens_for(engine, "begin")
-    def start(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
 
     return engine
 
@@ -96,14 +113,16 @@ def _postgresql(url: sa.URL) -> Engines:
 def connected(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One transaction on `engine`, with driver errors told in the archive's own.
 
-    CatalogueUnavailableError when trying again may help; ConflictError when a row is already there or is still
-    needed.
+    CatalogueUnavailableError when trying again may help; ConflictError when a row is already there, or what it names
+    isn't; InputError for a value that a database can't hold.
     """
     try:
         with engine.begin() as connection:
             yield connection
     except exc.IntegrityError as error:
-        raise ConflictError(f"the catalogue refuses it: {error.orig}") from error
+        raise ConflictError("the catalogue refuses it: it is there already, or what it names is not") from error
+    except (exc.DataError, UnicodeEncodeError) as error:
+        raise InputError("a value can't be stored: NUL or a lone surrogate in a text, or a number too large") from error
     except exc.TimeoutError as error:
         raise CatalogueUnavailableError("the catalogue is too busy; try again") from error
     except exc.DBAPIError as error:

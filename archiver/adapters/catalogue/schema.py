@@ -15,6 +15,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
 
 from archiver.adapters.catalogue.engine import BUSY_MS, connected, engines, one_at_a_time, parse
 from archiver.adapters.catalogue.tables import metadata
@@ -26,14 +27,18 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 def upgrade(url: str) -> None:
     """Bring the database of a SQLAlchemy URL to this program's schema; an SQLite file is made if there is none.
 
-    Any number of processes may do so at once. CatalogueUnavailableError if the database doesn't answer.
+    Any number of processes may do so at once. CatalogueUnavailableError if the database doesn't answer, or was made by
+    a newer program.
     """
     parsed = parse(url)
     if parsed.get_backend_name() == "sqlite":
         _make_file(Path(parsed.database or ""))
     with _writing(url) as connection:
         one_at_a_time(connection, "upgrade")
-        command.upgrade(configuration(connection), "head")
+        try:
+            command.upgrade(configuration(connection), "head")
+        except CommandError as error:
+            raise CatalogueUnavailableError(f"the catalogue can't be upgraded by this program: {error}") from error
 
 
 def check(url: str) -> list[str]:

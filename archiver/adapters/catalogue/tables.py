@@ -97,7 +97,7 @@ capture = _table(
     _must("revision", Whole),
     _may("retain_until", Utc),
     _may("retain_reason", Words),
-    sa.Index("capture_page", "organisation", "start_at", "id"),
+    sa.Index("capture_page", "organisation", "start_at", "id", "end_at"),
     sa.Index("capture_of_project", "project", "start_at"),
     sa.Index("capture_of_location", "location", "start_at"),
     sa.Index("capture_in_state", "state", "start_at"),

@@ -103,7 +103,7 @@ def _captures() -> None:
         sa.Column("retain_reason", TEXT, nullable=True),
         sqlite_strict=True,
     )
-    op.create_index("capture_page", "capture", ["organisation", "start_at", "id"])
+    op.create_index("capture_page", "capture", ["organisation", "start_at", "id", "end_at"])
     op.create_index("capture_of_project", "capture", ["project", "start_at"])
     op.create_index("capture_of_location", "capture", ["location", "start_at"])
     op.create_index("capture_in_state", "capture", ["state", "start_at"])
