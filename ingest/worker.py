@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 ROUND_S = 0.75
 """Between two rounds (seconds): a lost epoch stops its recorder within a second."""
 ANSWER_S = 1.0
-LEAVE_S = 8.0
+LEAVE_S = 6.5
 CLOCK_STEP_S = 1.0
 """A host clock that moved this much (seconds) against the monotonic one was stepped (I8)."""
 NOTICED_WITHIN = timedelta(seconds=2)
@@ -92,9 +92,9 @@ class Worker:
 
     def _give_up_what_is_gone(self, before: Plan, started: Collection[str]) -> None:
         """An earlier process of this worker left duties in outages; those that are another's by now end here."""
+        theirs = {*started, *self._held, *(post.run.duty.id for post in self._leaving)}
         for each in before:
-            id = each.duty.id
-            if id in self._desk.open_outages() and id not in started and id not in self._held:
+            if each.duty.id in self._desk.open_outages() and each.duty.id not in theirs:
                 self._desk.give_up(each.duty, self._tools.clock.now())
 
     async def _ask(self) -> Plan | None:
