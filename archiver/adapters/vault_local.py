@@ -124,7 +124,7 @@ class LocalVault:
         make_folders(target.parent)
         target.hardlink_to(new)
         self._at_step("linked")
-        sync_folder(target.parent)
+        self._sync(target.parent)
         self._at_step("durable")
 
     def _repeat(self, key: str, lock: _Lock) -> None:
@@ -133,7 +133,7 @@ class LocalVault:
         found = _digest(self._pieces(key))
         if found != lock.digest or (known and known.digest != lock.digest):
             raise TamperError(f"{key} was put as {known.digest if known else found} and is {found}, not {lock.digest}")
-        sync_folder((self._objects / key).parent)
+        self._sync((self._objects / key).parent)
         if known is None or known.retain_until < lock.retain_until:
             self._write_lock(key, lock)
 
@@ -248,6 +248,13 @@ class LocalVault:
         finally:
             os.close(handle)
 
+    def _sync(self, folder: Path) -> None:
+        """Make the way to `folder` durable: a process that was killed may have left folders that weren't yet."""
+        for each in (folder, *folder.parents):
+            sync_folder(each)
+            if each == self._folder:
+                return
+
     def _lock(self, key: str) -> _Lock | None:
         """The lock record; None if there is none that can be read."""
         try:
@@ -259,6 +266,7 @@ class LocalVault:
         path = self._locks / key
         make_folders(path.parent)
         replace_file(path, lock.to_bytes(), READ_ONLY)
+        self._sync(path.parent)
         if self._lock(key) != lock:
             raise VaultUnavailableError(f"{key}: the lock that was written can't be read back; check the disk")
 

@@ -2,10 +2,12 @@
 
 import errno
 import os
+import random
 import resource
 import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -105,6 +107,43 @@ def test_a_file_that_may_not_grow(tmp_path):
     assert sound(vault) == ["before", KEY]
 
 
+PUT_MANY = """
+import sys
+import time
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from archiver.adapters.clock import SystemClock
+from archiver.adapters.vault_local import LocalVault
+from archiver.canonical import digest_of
+
+vault = LocalVault(Path(sys.argv[1]), SystemClock())
+for number in count():
+    data = str(number).encode() * 5000
+    key = f"main/source{number % 3}/{number // 7}/{number:08d}.mp4"
+    vault.put(key, data, digest=digest_of(data), retain_until=datetime(2060, 1, 1, tzinfo=UTC))
+    print(key, digest_of(data), flush=True)
+"""
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_kill_at_a_random_moment(tmp_path, round_):
+    """Whatever was acknowledged before kill -9 is there, whole and locked, and at most one more (I4)."""
+    folder = tmp_path / "vault"
+    command = [sys.executable, "-c", PUT_MANY, folder]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(random.randint(1, 30))]
+        time.sleep(random.random() / 100)  # the moment of the kill is what varies; nothing waits for it
+        process.kill()
+        said += process.stdout.readlines()
+    acknowledged = dict(line.split() for line in said if line.endswith("\n"))
+    vault = LocalVault(folder, RealClock())
+    there = {key: vault.stat(key).digest for key in sound(vault)}
+    assert there.items() >= acknowledged.items()
+    assert len(there) <= len(acknowledged) + 1
+
+
 CALLS = ("write", "fsync", "fchmod", "link", "replace", "mkdir", "open")
 
 
@@ -127,7 +166,7 @@ class Failing:
 def test_a_call_that_fails_anywhere_in_a_put(tmp_path, monkeypatch, name, code):
     """Whichever call fails first: a put that was not confirmed shows nothing half, and can be repeated."""
     failures = 0
-    for after in range(60):
+    for after in range(99):
         folder = tmp_path / str(after)
         vault = LocalVault(folder, RealClock())
         failing = Failing(getattr(os, name), after, code)
