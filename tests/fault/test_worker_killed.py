@@ -1,0 +1,213 @@
+"""The recorder process, its keeper and its ffmpeg children, killed at any moment over real cameras (I4, I5)."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from archiver.adapters.catalogue import schema
+from archiver.timeline import Interval, clip, subtract, union
+from archiver.values import Duty, Outage, Segment
+from archiver.vocabulary import DutyState, GapCause
+from ingest.cameras.background import BackgroundFarm
+from ingest.cameras.codecs import AudioCodec, VideoCodec
+from ingest.cameras.farm import CameraSpec
+from ingest.cameras.faults import FaultKind
+from ingest.cameras.loops import Picture
+from tests.catalogue_facts import add_location, add_source
+from tests.recorder_process import CHECKOUT, SITE, catalogue_of, new_id
+
+SMALL = Picture(VideoCodec.H264, width=320, height=180, bits_per_second=200_000, noise=2)
+FRAGMENT = timedelta(seconds=1.5)
+ACCURACY = timedelta(milliseconds=150)
+"""How exactly two anchors of one camera agree."""
+
+
+class Site:
+    """A home with one camera booked, and its recorder process."""
+
+    def __init__(self, home: Path, url: str, seconds: float) -> None:
+        self.home = home
+        schema.upgrade(f"sqlite:///{home / 'catalogue.db'}")
+        self.catalogue = catalogue_of(home)
+        self.processes: list[subprocess.Popen[bytes]] = []
+        now = datetime.now(UTC)
+        with self.catalogue.transaction() as tx:
+            location = add_location(tx)
+            self.source = add_source(tx, location)
+            tx.registry.set_sealed_address(self.source, b"sealed:" + url.encode())
+            span = Interval(now, now + timedelta(seconds=seconds))
+            self.duty = Duty(new_id(), "centre", SITE, location, self.source, span, DutyState.PLANNED)
+            tx.duties.put(self.duty)
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "tests.recorder_process", str(self.home)]
+        log = (self.home / "log").open("ab")
+        self.processes.append(subprocess.Popen(command, cwd=CHECKOUT, stdout=log, stderr=log))
+        log.close()
+        return self.processes[-1]
+
+    def stop(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+                process.wait(15)
+        self.catalogue.close()
+
+    def segments(self) -> list[Segment]:
+        with self.catalogue.reading() as tx:
+            return list(tx.segments.touching(self.source, self.duty.span))
+
+    def outages(self) -> list[Outage]:
+        with self.catalogue.reading() as tx:
+            return list(tx.outages.touching(self.source, self.duty.span))
+
+    def state(self) -> DutyState:
+        with self.catalogue.reading() as tx:
+            return next(d for d in tx.duties.of_source(self.source, self.duty.span) if d.id == self.duty.id).state
+
+    def spooled_bytes(self) -> int:
+        sizes = 0
+        for path in (self.home / "spool").rglob("*.mp4*"):
+            with suppress(FileNotFoundError):
+                sizes += path.stat().st_size
+        return sizes
+
+    def unaccounted(self) -> list[Interval]:
+        """What of the duty is neither deposited nor an outage, beyond how exactly anchors agree (I7)."""
+        stretches = [each.span for each in self.segments()] + [each.span for each in self.outages()]
+        return [hole for hole in subtract(self.duty.span, stretches) if hole.length > ACCURACY]
+
+    def log(self) -> str:
+        return (self.home / "log").read_text()
+
+
+@pytest.fixture
+def farm() -> Iterator[BackgroundFarm]:
+    with BackgroundFarm([CameraSpec("one", VideoCodec.H264, AudioCodec.AAC, SMALL)]) as farm:
+        yield farm
+
+
+@pytest.fixture
+def site(tmp_path: Path, farm: BackgroundFarm, request: pytest.FixtureRequest) -> Iterator[Site]:
+    site = Site(tmp_path, farm.urls["one"], getattr(request, "param", 14))
+    yield site
+    site.stop()
+    assert "Traceback" not in site.log(), site.log()
+
+
+def until(condition: Callable[[], bool], limit_s: float = 30) -> None:
+    deadline = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < deadline, "this never came true"
+        time.sleep(0.05)
+
+
+def children(pid: int) -> dict[int, str]:
+    """Every descendant with its command line."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parent = int(path.joinpath("stat").read_text().rpartition(")")[2].split()[1])
+            if parent == pid:
+                found[int(path.name)] = path.joinpath("cmdline").read_text().replace("\0", " ")
+                found |= children(int(path.name))
+    return found
+
+
+def child_named(pid: int, word: str) -> int | None:
+    return next((each for each, line in children(pid).items() if word in line and "prctl" not in line), None)
+
+
+def test_a_duty_is_recorded_deposited_and_ended(site: Site) -> None:
+    """The ordinary way, with the cameras' own time as witness."""
+    site.start()
+    until(lambda: site.state() is DutyState.ENDED, 40)
+    assert site.unaccounted() == []
+    assert sum(each.span.length.total_seconds() for each in site.segments()) > 10
+    assert {each.cause for each in site.outages()} <= {GapCause.NOT_STARTED}
+    until(lambda: site.spooled_bytes() == 0)
+
+
+@pytest.mark.parametrize("site", [18], indirect=True)
+def test_a_killed_recorder_leaves_no_child_and_is_resumed(site: Site) -> None:
+    """ffmpeg and keeper are gone within 2 s; the next process salvages, resumes, and states at most a fragment more
+    than the time that nobody was alive."""
+    first = site.start()
+    until(lambda: len(site.segments()) >= 1)
+    family = children(first.pid)
+    assert any("ffmpeg" in line for line in family.values())
+    first.kill()
+    killed = datetime.now(UTC)
+    first.wait()
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family), 2)
+    site.start()
+    until(lambda: site.state() is DutyState.ENDED, 40)
+    assert site.unaccounted() == []
+    (restarted,) = [each for each in site.outages() if each.cause is GapCause.RESTARTED]
+    assert killed - FRAGMENT < restarted.span.start < killed + ACCURACY
+    assert len({each.recording for each in site.segments()}) == 2
+    assert clip([each.span for each in site.segments()], restarted.span) == []
+
+
+@pytest.mark.parametrize("site", [16], indirect=True)
+def test_recording_goes_on_without_its_keeper(site: Site) -> None:
+    """A dead keeper is started again; not a fragment is missing."""
+    first = site.start()
+    until(lambda: len(site.segments()) >= 1)
+    keeper = child_named(first.pid, "--keeper")
+    assert keeper is not None
+    os.kill(keeper, signal.SIGKILL)
+    until(lambda: child_named(first.pid, "--keeper") not in (None, keeper))
+    until(lambda: site.state() is DutyState.ENDED, 40)
+    assert site.unaccounted() == []
+    assert len(union(each.span.widened(ACCURACY, ACCURACY) for each in site.segments())) == 1
+
+
+@pytest.mark.parametrize("site", [18], indirect=True)
+def test_a_dead_ffmpeg_is_a_loss(site: Site) -> None:
+    """It is opened again, and the outage says which signal it was."""
+    first = site.start()
+    until(lambda: len(site.segments()) >= 1)
+    program = child_named(first.pid, "pipe:1")
+    assert program is not None
+    os.kill(program, signal.SIGKILL)
+    until(lambda: site.state() is DutyState.ENDED, 40)
+    assert site.unaccounted() == []
+    (lost,) = [each for each in site.outages() if each.cause is GapCause.LOST]
+    assert "signal 9" in lost.evidence
+
+
+@pytest.mark.parametrize("site", [18], indirect=True)
+def test_an_orderly_end_is_resumed(site: Site) -> None:
+    """SIGTERM finishes the files within 10 s; the outage reaches from the last picture to the next process's first."""
+    first = site.start()
+    until(lambda: len(site.segments()) >= 1)
+    first.terminate()
+    assert first.wait(10) == 0
+    until(lambda: not list((site.home / "spool").rglob("*.part")), 1)
+    site.start()
+    until(lambda: site.state() is DutyState.ENDED, 40)
+    assert site.unaccounted() == []
+    assert [each.cause for each in site.outages() if each.cause is not GapCause.NOT_STARTED] == [GapCause.RESTARTED]
+
+
+@pytest.mark.parametrize("site", [18], indirect=True)
+def test_a_camera_that_is_cut_off_is_one_outage(site: Site, farm: BackgroundFarm) -> None:
+    """From its last picture to its first after the return."""
+    site.start()
+    until(lambda: len(site.segments()) >= 1)
+    farm.fault("one", FaultKind.DROP)
+    farm.fault("one", FaultKind.REFUSE, seconds=3)
+    until(lambda: site.state() is DutyState.ENDED, 40)
+    assert site.unaccounted() == []
+    (lost,) = [each for each in site.outages() if each.cause is not GapCause.NOT_STARTED]
+    assert lost.cause in (GapCause.LOST, GapCause.UNREACHABLE)
+    assert 2 < lost.span.length.total_seconds() < 9

@@ -1,0 +1,86 @@
+"""A recorder process, or with `--keeper WORKER` its keeper, on a home folder: what the fault tests start and kill.
+
+python -m tests.recorder_process HOME [--keeper WORKER]
+"""
+
+import asyncio
+import logging
+import os
+import random
+import signal
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event
+from zoneinfo import ZoneInfo
+
+from archiver.adapters.catalogue.catalogue import SqlCatalogue
+from archiver.adapters.clock import SystemClock
+from archiver.ids import make_id
+from ingest.adapters.ffmpeg import FfmpegRecorder, find_ffmpeg
+from ingest.adapters.spool import Spools
+from tests.doubles import PlainSecrets
+
+CHECKOUT = Path(__file__).parents[1]
+SITE = "main"
+ROLL = timedelta(seconds=5)
+CLOCK = SystemClock()
+
+
+def new_id() -> str:
+    return make_id(datetime.now(UTC), os.urandom(10))
+
+
+def catalogue_of(home: Path) -> SqlCatalogue:
+    return SqlCatalogue(f"sqlite:///{home / 'catalogue.db'}", new_id)
+
+
+def record(home: Path) -> None:
+    from ingest.adapters.recorder_process import KeeperChild, run_recorder
+    from ingest.desk import SpoolDesk
+    from ingest.duty import Tools
+    from ingest.recording import Deck
+    from ingest.recovery import recover
+    from ingest.rounds import Rounds, Terms
+    from ingest.worker import Worker
+
+    spools = Spools(home / "spool")
+    spool = spools.take(SITE, "host", CLOCK.now(), new_id)
+    recover(spool, spools.others(spool), CLOCK.now(), new_id)
+    terms = Terms(spool.worker, SITE, capacity=8, lease=timedelta(seconds=5))
+    desk = SpoolDesk(spool, new_id)
+    deck = Deck(spool, spool.worker, CLOCK, new_id, segment_s=3)
+    tools = Tools(spool.worker, FfmpegRecorder(find_ffmpeg()), deck.record, desk, CLOCK, random.random)
+    keeper = KeeperChild([sys.executable, "-m", "tests.recorder_process", str(home), "--keeper", spool.worker])
+
+    async def main() -> None:
+        worker = Worker(terms, Rounds(catalogue_of(home), terms, CLOCK), PlainSecrets(), desk, tools)
+        await run_recorder(worker, keeper)
+
+    asyncio.run(main())
+
+
+def keep(home: Path, worker: str) -> None:
+    from archiver.adapters.vault_local import LocalVault
+    from archiver.depositing import Depositing
+    from ingest.keeper import Keeper
+    from ingest.recovery import adopted_by
+    from retention.binding import Binding
+
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    spools, catalogue = Spools(home / "spool"), catalogue_of(home)
+    vault = LocalVault(home / "vault", CLOCK)
+    depositing = Depositing(catalogue, vault, Binding(ZoneInfo("Asia/Shanghai")), CLOCK, ROLL, ROLL)
+    own = spools.of(worker)
+    folders = [own, *map(spools.of, adopted_by(own))]
+    Keeper(lambda: folders, depositing.deposit, catalogue, CLOCK).run(stop)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(message)s")
+    if len(sys.argv) == 4:
+        keep(Path(sys.argv[1]), sys.argv[3])
+    else:
+        record(Path(sys.argv[1]))
