@@ -3,7 +3,7 @@
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,10 +37,8 @@ class SpooledRecording(Protocol):
     """A recording's folder in a spool."""
 
     @property
-    def row(self) -> RecordingRow: ...
-    @property
-    def segments(self) -> int | None:
-        """How many were cut in all; None while it is being written."""
+    def row(self) -> RecordingRow:
+        """Its `segments` are how many were cut in all, None while it is being written or has to be salvaged."""
         ...
 
     def finished(self) -> Sequence[Finished]:
@@ -117,13 +115,15 @@ class Keeper:
         """
         problem: UnavailableError | OSError | None = None
         for folder in self._folders():
-            recordings = [each for each in folder.recordings() if self._is_readable(each)]
-            self._open(recordings)
+            facts = folder.facts()  # before the recordings: none that they speak of may be unknown
+            known = [(row, each) for each in folder.recordings() if (row := self._row(each)) is not None]
+            self._open([row for row, _ in known])
+            self._commit_facts(folder, facts, {row.duty for row, _ in known if row.segments is None})
             try:
-                self._deposit_all(recordings)
+                for row, recording in known:
+                    self._deposit_all(row, recording)
             except (UnavailableError, OSError) as error:
                 problem = problem or error
-            self._commit_facts(folder, recordings)
         if problem is not None:
             raise problem
 
@@ -141,23 +141,22 @@ class Keeper:
 
     # --- recordings
 
-    def _is_readable(self, recording: SpooledRecording) -> bool:
-        """A recording whose own description is damaged stays for a person to look at."""
+    def _row(self, recording: SpooledRecording) -> RecordingRow | None:
+        """None for a recording whose own description is damaged: it stays for a person to look at."""
         try:
-            recording.row  # noqa: B018 - reads the file
+            return recording.row
         except FormatError as problem:
             self._complain(problem)
-            return False
-        return True
+            return None
 
     def _complain(self, problem: FormatError) -> None:
         if problem.message not in self._complained:
             log.error("this stays in the spool: %s", problem)
             self._complained.add(problem.message)
 
-    def _open(self, recordings: Sequence[SpooledRecording]) -> None:
+    def _open(self, rows: Sequence[RecordingRow]) -> None:
         """Tell the catalogue of recordings that it may not know, so that a seal waits for them."""
-        new = [row for each in recordings if (row := each.row).id not in self._opened]
+        new = [row for row in rows if row.id not in self._opened]
         if not new:
             return
         with self._catalogue.transaction() as tx:
@@ -165,20 +164,24 @@ class Keeper:
                 tx.recordings.open(replace(row, segments=None))
         self._opened.update(row.id for row in new)
 
-    def _deposit_all(self, recordings: Sequence[SpooledRecording]) -> None:
-        for recording in recordings:
-            for each in recording.finished():
-                if each.media not in self._parked:
-                    self._deposit_one(recording, each)
-            self._close(recording)
+    def _deposit_all(self, row: RecordingRow, recording: SpooledRecording) -> None:
+        left = 0
+        for each in recording.finished():
+            if each.media in self._parked or not self._is_deposited(row, each):
+                left += 1
+            else:
+                recording.release(each.seq)
+        if row.segments is not None and not left:
+            self._close(row.id, row.segments, recording)
 
-    def _deposit_one(self, recording: SpooledRecording, each: Finished) -> None:
+    def _is_deposited(self, row: RecordingRow, each: Finished) -> bool:
+        """False when the segment had to be parked."""
         try:
             self._deposit(each.media, each.sidecar)
         except (TamperError, FormatError) as finding:
-            self._park(recording.row, each, finding)
-        else:
-            recording.release(each.seq)
+            self._park(row, each, finding)
+            return False
+        return True
 
     def _park(self, row: RecordingRow, each: Finished, finding: ArchiverError) -> None:
         """The file stays, for a person to look at; an event says so once. The others go on."""
@@ -191,11 +194,7 @@ class Keeper:
                 tx.events.append(self._draft(row.source, EventType.TAMPER_FOUND, payload, urgent=True))
         self._parked.add(each.media)
 
-    def _close(self, recording: SpooledRecording) -> None:
-        segments = recording.segments
-        if segments is None or recording.finished():
-            return
-        id = recording.row.id
+    def _close(self, id: str, segments: int, recording: SpooledRecording) -> None:
         with self._catalogue.transaction() as tx:
             tx.recordings.close(id, segments)
         recording.remove()
@@ -203,16 +202,16 @@ class Keeper:
 
     # --- facts
 
-    def _commit_facts(self, folder: SpoolFolder, recordings: Sequence[SpooledRecording]) -> None:
-        """In order; one whose time has not come holds up those after it."""
-        for id, document in folder.facts():
+    def _commit_facts(self, folder: SpoolFolder, facts: Sequence[tuple[str, Json]], recorded: Collection[str]) -> None:
+        """In order. A duty doesn't end while a recording of it is written or was left unfinished (`recorded`)."""
+        for id, document in facts:
             try:
                 fact = parse_fact(document)
             except FormatError as problem:
                 self._complain(problem)
                 continue
-            if isinstance(fact, DutyEnded) and _is_recording(fact.duty, recordings):
-                return
+            if isinstance(fact, DutyEnded) and fact.duty in recorded:
+                continue
             with self._catalogue.transaction() as tx:
                 self._commit(tx, fact)
             folder.remove_fact(id)
@@ -233,11 +232,6 @@ class Keeper:
 def _waiting(folder: SpoolFolder) -> Iterator[Finished]:
     for recording in folder.recordings():
         yield from recording.finished()
-
-
-def _is_recording(duty: str, recordings: Sequence[SpooledRecording]) -> bool:
-    """Whether a recording of the duty is still written, or was left unfinished."""
-    return any(each.segments is None for each in recordings if each.row.duty == duty)
 
 
 def _finish(tx: Transaction, fact: DutyEnded) -> None:
