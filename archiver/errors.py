@@ -5,7 +5,8 @@ problem documents rely on;
 `exit_code` is what the command line returns for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 
 class ArchiverError(Exception):
@@ -43,6 +44,10 @@ class MixedFormatsError(ArchiverError):
     """One file was asked of recordings whose codec parameters differ; `parts` are the ranges that can be had."""
 
     code = "MIXED_FORMATS"
+
+    def __init__(self, message: str, parts: Sequence[tuple[datetime, datetime]] = ()) -> None:
+        super().__init__(message)
+        self.parts = tuple(parts)
 
 
 class FormatError(ArchiverError):

@@ -10,7 +10,7 @@ in the vault
 (sealed addresses, sessions).
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -512,4 +512,48 @@ class Recorder(Protocol):
         """Start recording `address` (with its secrets). `attempt` counts from 0 and picks how long the start
         may
         analyse; `mov` when the sound is known to need MOV. SourceUnavailableError if it can't even start."""
+        ...
+
+
+# ------------------------------------------------------------------ what is derived
+
+
+class Pictures(Protocol):
+    """Makes pictures of stored media."""
+
+    def jpeg(self, media: bytes, width: int) -> bytes:
+        """The first picture of `media` (an init and fragments) as a JPEG at most `width` pixels wide. MediaError if it
+        has none.
+        """
+        ...
+
+
+class Shelf(Protocol):
+    """Where exports lie until somebody fetches them: derived files, never evidence."""
+
+    def write(self, folder: str, name: str, pieces: Iterable[bytes]) -> tuple[str, int]:
+        """Write a file whole, in place of any of that name; its digest and size in bytes."""
+        ...
+
+    def read(self, folder: str, name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """Stream [offset, offset+length); NotFoundError before the first piece."""
+        ...
+
+    def size(self, folder: str, name: str) -> int:
+        """In bytes; NotFoundError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTest:
+    """What a short look at a source found: its codecs if it answers, else why it doesn't, with no secret in it."""
+
+    ok: bool
+    codecs: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+class SourceTester(Protocol):
+    def test(self, address: str) -> SourceTest:
+        """Open `address` (with its secrets) for some seconds. Never while a recorder has it open."""
         ...
