@@ -1,0 +1,261 @@
+"""The events as the vault holds them, read without a catalogue, and whether their custody is unbroken: batches that
+name each other, chains, and the last signed checkpoint over all of it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from archiver import events, keys, times
+from archiver.canonical import digest_of
+from archiver.custody import Checkpoint, parse_checkpoint, root_of
+from archiver.errors import FormatError, NotFoundError
+from archiver.ports import Catalogue, SignatureChecker, Vault
+from archiver.values import Batch, Event, Finding
+from archiver.vocabulary import EventType, FindingCode, Severity
+
+Chains = Mapping[str, Sequence[Event]]
+
+
+def error(code: FindingCode, object: str, expected: str, found: str) -> Finding:
+    """A finding that makes a verification fail."""
+    return Finding(code, Severity.ERROR, object, expected, found)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Every chain that could be read, and what is wrong with the custody of events."""
+
+    chains: Chains
+    findings: tuple[Finding, ...] = ()
+
+    def of_type(self, *types: EventType) -> Iterator[Event]:
+        """The events of these types, chain by chain."""
+        return (event for chain in self.chains.values() for event in chain if event.type in types)
+
+    def chain(self, subject: str) -> Sequence[Event]:
+        return self.chains.get(subject, ())
+
+    def kept_until(self, capture: str) -> datetime | None:
+        """The latest date that a capture was ever bound to; None before the first."""
+        bound = (EventType.RETENTION_BOUND, EventType.RETENTION_EXTENDED)
+        dates = [times.from_text(str(event.payload["until"])) for event in self.chain(capture) if event.type in bound]
+        return max(dates, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """A stored batch or checkpoint, as it is now; `content` is None where it can't be read."""
+
+    key: str
+    digest: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch(_Document):
+    content: Batch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Checkpoint(_Document):
+    content: Checkpoint | None = None
+    data: bytes = b""
+
+
+@dataclass(slots=True)
+class _Custody:
+    """What lies under `_events` and `_checkpoints`, and the findings so far."""
+
+    batches: dict[str, _Batch]
+    checkpoints: dict[int, _Checkpoint]
+    findings: list[Finding] = field(default_factory=list)
+
+    def broken(self, object: str, expected: str, found: str) -> None:
+        self.findings.append(error(FindingCode.CUSTODY_BROKEN, object, expected, found))
+
+    def truncated(self, object: str, expected: str, found: str) -> None:
+        self.findings.append(error(FindingCode.CUSTODY_TRUNCATED, object, expected, found))
+
+
+def read_ledger(vault: Vault, checker: SignatureChecker, catalogue: Catalogue | None = None) -> Ledger:
+    """Read and check all custody. With a catalogue, the events that haven't left for the vault yet are added."""
+    custody = _Custody(_batches(vault), _checkpoints(vault))
+    known = _check_checkpoints(custody, vault, checker, _expected_checkpoints(catalogue))
+    _check_batches(custody, known)
+    ordered = _ordered(custody)
+    if not custody.findings:
+        _check_root(custody, ordered)
+    chains = _chains(batch.content for batch in ordered if batch.content)
+    if catalogue is not None:
+        chains = _extended(chains, catalogue)
+    if not custody.findings:
+        _check_chains(custody, chains)
+    return Ledger(chains, tuple(custody.findings))
+
+
+# ------------------------------------------------------------------ reading
+
+
+def _batches(vault: Vault) -> dict[str, _Batch]:
+    found: dict[str, _Batch] = {}
+    for stored in vault.list(keys.EVENTS):
+        data = b"".join(vault.read(stored.key))
+        id = stored.key.removeprefix(f"{keys.EVENTS}/").removesuffix(".jsonl")
+        try:
+            found[id] = _Batch(stored.key, digest_of(data), content=events.parse_batch(data))
+        except FormatError as problem:
+            found[id] = _Batch(stored.key, digest_of(data), str(problem))
+    return found
+
+
+def _checkpoints(vault: Vault) -> dict[int, _Checkpoint]:
+    found: dict[int, _Checkpoint] = {}
+    for stored in vault.list(keys.CHECKPOINTS):
+        name = stored.key.removeprefix(f"{keys.CHECKPOINTS}/")
+        if not name.endswith(".json") or not keys.is_known(stored.key):
+            continue
+        data = b"".join(vault.read(stored.key))
+        document = _Checkpoint(stored.key, digest_of(data), data=data)
+        try:
+            document = replace(document, content=parse_checkpoint(data))
+        except FormatError as problem:
+            document = replace(document, problem=str(problem))
+        found[int(name.removesuffix(".json"))] = document
+    return found
+
+
+def _expected_checkpoints(catalogue: Catalogue | None) -> int:
+    if catalogue is None:
+        return 0
+    with catalogue.reading() as tx:
+        return tx.events.last_checkpoint()[0]
+
+
+def _ordered(custody: _Custody) -> list[_Batch]:
+    """Batches in the order in which they name each other; what can't be placed comes at the end, in key order."""
+    following = {batch.content.previous: batch for batch in custody.batches.values() if batch.content}
+    ordered: list[_Batch] = []
+    at: str | None = None
+    while (batch := following.pop(at, None)) is not None:
+        ordered.append(batch)
+        at = batch.digest
+    return ordered + [batch for batch in custody.batches.values() if batch not in ordered]
+
+
+def _chains(batches: Iterable[Batch]) -> dict[str, list[Event]]:
+    chains: dict[str, list[Event]] = defaultdict(list)
+    for batch in batches:
+        for event in batch.events:
+            chains[event.subject].append(event)
+    return dict(chains)
+
+
+def _extended(chains: dict[str, list[Event]], catalogue: Catalogue) -> dict[str, list[Event]]:
+    with catalogue.reading() as tx:
+        for subject, (seq, _) in tx.events.heads().items():
+            known = chains.setdefault(subject, [])
+            last = known[-1].seq if known else -1
+            if seq > last:
+                known.extend(tx.events.chain(subject, after=last))
+    return chains
+
+
+# ------------------------------------------------------------------ checking
+
+
+def _check_checkpoints(
+    custody: _Custody, vault: Vault, checker: SignatureChecker, expected: int
+) -> dict[str, tuple[str, bool]]:
+    """Numbers, links and the last signature. What the sound ones say: batch id -> its digest, and whether it is the
+    last one that is known of."""
+    found = custody.checkpoints
+    last = max(found, default=0)
+    if expected > last:
+        custody.truncated(keys.checkpoint(expected), "the last checkpoint that was stored", "nothing")
+    for number in range(1, last):
+        _check_link(custody, number)
+    if last:
+        _check_signature(custody, found[last], vault, checker)
+    broken = {finding.object for finding in custody.findings}
+    sound = [one.content for one in found.values() if one.content and one.key not in broken]
+    return {content.batch[0]: (content.batch[1], content.number == last) for content in sound}
+
+
+def _check_link(custody: _Custody, number: int) -> None:
+    """Checkpoint `number` must be what the next one says."""
+    one, following = custody.checkpoints.get(number), custody.checkpoints.get(number + 1)
+    expected = following.content.previous if following and following.content else None
+    if one is None:
+        custody.broken(keys.checkpoint(number), expected or "a checkpoint", "nothing")
+    elif one.content is None or (expected and expected != one.digest):
+        custody.broken(one.key, expected or "a checkpoint", one.problem or one.digest)
+
+
+def _check_signature(custody: _Custody, last: _Checkpoint, vault: Vault, checker: SignatureChecker) -> None:
+    try:
+        signature = b"".join(vault.read(last.key.removesuffix("json") + "p7s"))
+    except NotFoundError:
+        custody.broken(last.key, "a checkpoint with its signature", "no signature")
+        return
+    check = checker.check(last.data, signature, None)
+    if last.content is None or not check.intact:
+        custody.broken(last.key, "the checkpoint that was signed", last.problem or check.reason)
+
+
+def _check_batches(custody: _Custody, known: Mapping[str, tuple[str, bool]]) -> None:
+    """Each batch is what its checkpoint and the batch after it say; one that is reported is not reported twice."""
+    explained: set[str | None] = {None}
+    for id, (digest, is_last) in known.items():
+        batch = custody.batches.get(id)
+        if batch is None:
+            report = custody.truncated if is_last else custody.broken
+            report(keys.batch(id), digest, "nothing")
+            explained.add(digest)
+        elif batch.digest != digest:
+            custody.broken(batch.key, digest, batch.problem or batch.digest)
+            explained.add(digest)
+    digests = {batch.digest for batch in custody.batches.values()}
+    for id, batch in custody.batches.items():
+        if batch.content is None and id not in known:
+            custody.broken(batch.key, "a batch of events", batch.problem)
+        elif batch.content and batch.content.previous not in digests | explained and not _altered(id, batch, known):
+            custody.broken(batch.key, f"the batch before it, {batch.content.previous}", "nothing")
+    _check_fork(custody, known)
+
+
+def _altered(id: str, batch: _Batch, known: Mapping[str, tuple[str, bool]]) -> bool:
+    return id in known and known[id][0] != batch.digest
+
+
+def _check_fork(custody: _Custody, known: Mapping[str, tuple[str, bool]]) -> None:
+    """No two batches follow the same one."""
+    seen: dict[str | None, str] = {}
+    for id, batch in sorted(custody.batches.items(), key=lambda each: (each[0] not in known, each[0])):
+        if batch.content is None or _altered(id, batch, known):
+            continue
+        before = batch.content.previous
+        if before in seen:
+            custody.broken(batch.key, f"one batch after {before or 'the beginning'}", f"{seen[before]} is another")
+        seen[before] = batch.key
+
+
+def _check_root(custody: _Custody, ordered: Sequence[_Batch]) -> None:
+    """The last checkpoint's root is that of the heads after its batch."""
+    last = custody.checkpoints[max(custody.checkpoints)] if custody.checkpoints else None
+    if last is None or last.content is None:
+        return
+    heads: dict[str, tuple[int, str]] = {}
+    for batch in (one.content for one in ordered if one.content):
+        heads.update({event.subject: (event.seq, event.hash) for event in batch.events})
+        if batch.id == last.content.batch[0]:
+            break
+    if root_of(heads) != last.content.root:
+        custody.broken(last.key, f"root {last.content.root}", f"root {root_of(heads)} over {len(heads)} chains")
+
+
+def _check_chains(custody: _Custody, chains: Chains) -> None:
+    for subject, chain in chains.items():
+        problem = events.check_chain(chain)
+        if problem:
+            custody.broken(f"{subject}#{problem.seq}", problem.expected, problem.found)

@@ -1,0 +1,158 @@
+"""Checks a capture's seals: that every revision that was stated is there, is what was signed, by whom, and says what
+its own segments say. Nothing here reads a master's bytes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from archiver import completeness, coverage, keys, manifest
+from archiver.canonical import digest_of
+from archiver.coverage import Piece
+from archiver.errors import FormatError, NotFoundError
+from archiver.ledger import Ledger, error
+from archiver.manifest import Manifest, SegmentEntry, SourceStatement
+from archiver.ports import SignatureChecker, Vault
+from archiver.timeline import total
+from archiver.times import MICROSECOND
+from archiver.values import Event, Finding
+from archiver.vocabulary import EventType, FindingCode
+
+
+@dataclass(frozen=True, slots=True)
+class Seals:
+    """A capture's seals as they are found. `current` is the manifest of the highest sound revision; `sound` says that
+    every revision that was stated is what it was."""
+
+    capture: str
+    current: Manifest | None
+    entries: Mapping[str, SegmentEntry]
+    objects: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def sound(self) -> bool:
+        return not self.findings
+
+
+@dataclass(frozen=True, slots=True)
+class SealReader:
+    """Reads and checks seals. `roots` are PEM certificates that the caller trusts, None for no check of the signer."""
+
+    vault: Vault
+    checker: SignatureChecker
+    roots: bytes | None
+
+    def read(self, site: str, capture: str, ledger: Ledger) -> Seals:
+        """Every stated revision of a capture, and one that lies there and isn't stated yet."""
+        stated = _stated(ledger, capture)
+        present = self._present(site, capture)
+        revisions = sorted({*stated, *present})
+        manifests: list[Manifest] = []
+        findings: list[Finding] = []
+        for revision in revisions:
+            event = stated.get(revision)
+            if revision not in present:
+                findings.append(_missing(site, capture, revision, present, event))
+                continue
+            sealed, found = self._revision(keys.seal(site, capture, revision), event, ledger)
+            findings += found
+            if sealed:
+                manifests.append(sealed)
+        entries = {entry.key: entry for sealed in manifests for entry in sealed.segments}
+        objects = tuple(key for files in present.values() for key in files)
+        return Seals(capture, manifests[-1] if manifests else None, entries, objects, tuple(findings))
+
+    def _present(self, site: str, capture: str) -> dict[int, list[str]]:
+        """Revision -> the keys of its files; only revisions whose manifest is there."""
+        found: dict[int, list[str]] = {}
+        for stored in self.vault.list(f"{site}/{keys.CAPTURES}/{capture}"):
+            key = keys.parse_seal(stored.key)
+            if key:
+                found.setdefault(key.revision, []).append(stored.key)
+        return {revision: files for revision, files in found.items() if keys.seal(site, capture, revision) in files}
+
+    def _revision(self, key: str, event: Event | None, ledger: Ledger) -> tuple[Manifest | None, list[Finding]]:
+        """One manifest, None where it isn't what was signed. The first thing that is wrong is the one reported."""
+        data = b"".join(self.vault.read(key))
+        stated = str(event.payload["sha256"]) if event else None
+        if stated not in (None, digest_of(data)):
+            return None, [error(FindingCode.MANIFEST_EDITED, key, str(stated), digest_of(data))]
+        try:
+            sealed = manifest.parse(data)
+        except FormatError as problem:
+            return None, [error(FindingCode.MANIFEST_EDITED, key, "a manifest", str(problem))]
+        unsound = self._signature(key, data, event) or _head(sealed, ledger)
+        return sealed, [unsound] if unsound else []
+
+    def _signature(self, key: str, data: bytes, event: Event | None) -> Finding | None:
+        signature_key = key.removesuffix("json") + "p7s"
+        try:
+            signature = b"".join(self.vault.read(signature_key))
+        except NotFoundError:
+            # Without an event it is an unfinished seal, which the next run finishes.
+            missing = error(FindingCode.SIGNATURE_INVALID, signature_key, "a signature", "nothing")
+            return missing if event else None
+        check = self.checker.check(data, signature, self.roots)
+        if not check.intact:
+            return error(
+                FindingCode.SIGNATURE_INVALID, signature_key, f"a signature over {digest_of(data)}", check.reason
+            )
+        if check.trusted is False:
+            signer = keys.certificate(check.signer or "")
+            return error(FindingCode.SIGNER_UNTRUSTED, signer, "a chain to a root that is trusted", check.reason)
+        return None
+
+
+def _stated(ledger: Ledger, capture: str) -> dict[int, Event]:
+    sealed = (event for event in ledger.chain(capture) if event.type == EventType.CAPTURE_SEALED)
+    return {int(event.payload["revision"]): event for event in sealed}
+
+
+def _missing(site: str, capture: str, revision: int, present: Mapping[int, list[str]], event: Event | None) -> Finding:
+    """A removed last revision would leave an older seal looking current: the chain of events knows better."""
+    earlier = present and revision > max(present)
+    code = FindingCode.CUSTODY_TRUNCATED if earlier else FindingCode.MANIFEST_MISSING
+    expected = str(event.payload["sha256"]) if event else "a manifest"
+    return error(code, keys.seal(site, capture, revision), expected, "nothing")
+
+
+def _head(sealed: Manifest, ledger: Ledger) -> Finding | None:
+    """The capture's chain must reach as far as it did when it was sealed (unless custody is reported already)."""
+    seq, hash = sealed.head
+    chain = {event.seq: event.hash for event in ledger.chain(sealed.booking.id)}
+    if ledger.findings or chain.get(seq) == hash:
+        return None
+    code = FindingCode.CUSTODY_BROKEN if seq in chain else FindingCode.CUSTODY_TRUNCATED
+    return error(code, f"{sealed.booking.id}#{seq}", f"hash {hash}", f"hash {chain.get(seq, 'of no event')}")
+
+
+def check_root(key: str, sealed: Manifest) -> Finding | None:
+    """The Merkle root must be that of the segments listed."""
+    if sealed.computed_root == sealed.merkle_root:
+        return None
+    return error(FindingCode.MERKLE_ROOT, key, sealed.computed_root, sealed.merkle_root)
+
+
+def check_completeness(key: str, sealed: Manifest, pieces: Mapping[str, Sequence[Piece] | None]) -> list[Finding]:
+    """What is stated must add up and be what the segments show. `pieces`: per source, None where a segment can't be
+    read (that is reported by itself)."""
+    stated = {statement.source for statement in sealed.sources}
+    problems = [f"source {source}: no statement" for source in sealed.booking.sources if source not in stated]
+    for statement in sealed.sources:
+        problem = _incomplete(sealed, statement, pieces.get(statement.source))
+        problems += [f"source {statement.source}: {problem}"] if problem else []
+    expected = "recorded + missing = expected, as the segments show"
+    return [error(FindingCode.COMPLETENESS, key, expected, "; ".join(problems))] if problems else []
+
+
+def _incomplete(sealed: Manifest, statement: SourceStatement, pieces: Sequence[Piece] | None) -> str | None:
+    window = sealed.booking.window
+    if problem := completeness.problem(window, statement.completeness, statement.gaps):
+        return problem
+    if pieces is None:
+        return None
+    shown = coverage.coverage(statement.source, window, pieces, (), sealed.booking.stopped_at)
+    recorded, claimed = total(shown.recorded) // MICROSECOND, statement.completeness.recorded_us
+    if recorded != claimed:
+        return f"{claimed} us recorded are stated; the segments show {recorded} us"
+    holes = completeness.unstated(shown, statement.gaps)
+    return f"{len(holes)} holes are not stated, the first from {holes[0].start}" if holes else None
