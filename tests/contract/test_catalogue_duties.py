@@ -18,7 +18,7 @@ from tests import catalogue_facts as facts
 
 LEASE = timedelta(minutes=1)
 SHORT = timedelta(milliseconds=50)
-LEAD = timedelta(seconds=30)
+LEAD = timedelta(minutes=2)
 DAY = timedelta(days=1)
 
 

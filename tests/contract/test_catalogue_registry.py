@@ -148,7 +148,7 @@ def _walk(ask, limit):
     cursor = None
     while True:
         page = ask("centre", limit, cursor)
-        assert len(page.items) <= limit
+        assert 0 < len(page.items) <= limit
         yield from (item.id for item in page.items)
         cursor = page.next
         if cursor is None:

@@ -92,12 +92,9 @@ def _asked(query: Query) -> list[str]:
 
 def _fts5(wanted: Sequence[Phrase]) -> str:
     """As an FTS5 query. Words hold letters and digits alone, so quotes are all the escaping there is to do."""
-    return " AND ".join(f'"{" ".join(phrase.words)}"{" *" if phrase.prefix else ""}' for phrase in wanted)
+    return " AND ".join(f'"{" ".join(phrase.words)}" *' for phrase in wanted)
 
 
 def _tsquery(wanted: Sequence[Phrase]) -> str:
     """As a PostgreSQL tsquery, quoted for the same reason."""
-    return " & ".join(
-        "(" + " <-> ".join(f"'{word}'" for word in phrase.words) + (":*" if phrase.prefix else "") + ")"
-        for phrase in wanted
-    )
+    return " & ".join("(" + " <-> ".join(f"'{word}'" for word in phrase.words) + ":*)" for phrase in wanted)

@@ -12,16 +12,15 @@ from dataclasses import dataclass
 _HAN = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _RUNS = re.compile(rf"(?P<han>[{_HAN}]+)|(?P<word>[^\W_{_HAN}]+)")
 
-_APART = "\ue000"
-"""A word of the index that no query can hold: private use is a word to FTS5 and not to `_RUNS`."""
+_APART = "\uf900"
+"""A word to every index, and none that `words` makes: a compatibility character, which NFKC replaces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Words that must follow each other; with `prefix`, the last may go on."""
+    """Words that must follow each other; the last may go on."""
 
     words: tuple[str, ...]
-    prefix: bool
 
     def found_in(self, words: Sequence[str]) -> bool:
         length = len(self.words)
@@ -29,8 +28,7 @@ class Phrase:
 
     def _at(self, words: Sequence[str]) -> bool:
         *first, last = self.words
-        whole = list(words[:-1]) == first
-        return whole and (words[-1].startswith(last) if self.prefix else words[-1] == last)
+        return list(words[:-1]) == first and words[-1].startswith(last)
 
 
 def words(text: str) -> list[str]:
@@ -59,12 +57,9 @@ def _holds(known: Sequence[str], phrases: Sequence[Phrase]) -> bool:
 
 def _phrase(part: str) -> Phrase | None:
     wanted = words(part)
-    if not wanted:
-        return None
-    tail_of_run = len(wanted) > 1 and _is_han(wanted[-1]) and _is_han(wanted[-2])
-    if tail_of_run:  # the text may go on where the query's last run ends
-        return Phrase(tuple(wanted[:-1]), prefix=False)
-    return Phrase(tuple(wanted), prefix=True)
+    if len(wanted) > 1 and re.fullmatch(f"[{_HAN}]{{2}}", wanted[-2]):
+        wanted.pop()  # the text may go on where the query's last run ends
+    return Phrase(tuple(wanted)) if wanted else None
 
 
 def _runs(text: str) -> Iterator[re.Match[str]]:
@@ -76,7 +71,3 @@ def _split(run: re.Match[str]) -> list[str]:
     if run.lastgroup == "word":
         return [characters]
     return [characters[place : place + 2] for place in range(len(characters))]
-
-
-def _is_han(word: str) -> bool:
-    return re.fullmatch(f"[{_HAN}]+", word) is not None
