@@ -84,7 +84,7 @@ class SpoolDesk:
             self._last_id, self._order = id, 0
             return id
         self._order += 1
-        return f"{self._last_id}-{self._order:08d}"
+        return f"{self._last_id}_{self._order:08d}"  # "_" sorts after the "." of a file's ending
 
     def _read(self, name: str, parse: Callable[[Json], T], nothing: T) -> T:
         """A damaged document is as good as none: the catalogue gives a new plan."""

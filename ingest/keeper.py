@@ -3,7 +3,8 @@
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,14 +74,24 @@ class Deposit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """What waits in the spools: segments, their bytes, the time of the oldest file, and how many are parked for
-    good because their bytes are not what they claim.
-    """
+    """What waits in spools to be deposited: segments, their bytes, and when the oldest was finished."""
 
     segments: int
     size: int
     oldest: datetime | None
-    parked: int
+
+
+def depth(folders: Iterable[SpoolFolder]) -> Depth:
+    """For readiness and the doctor, in any process: what a keeper removes meanwhile is not counted."""
+    found = []
+    for folder in folders:
+        for recording in folder.recordings():
+            with suppress(FileNotFoundError):
+                found += [each.media.stat() for each in recording.finished()]
+    oldest = min((each.st_mtime for each in found), default=None)
+    return Depth(
+        len(found), sum(each.st_size for each in found), None if oldest is None else datetime.fromtimestamp(oldest, UTC)
+    )
 
 
 class Keeper:
@@ -126,18 +137,6 @@ class Keeper:
                 problem = problem or error
         if problem is not None:
             raise problem
-
-    def depth(self) -> Depth:
-        """For readiness and the doctor."""
-        waiting = [each for folder in self._folders() for each in _waiting(folder)]
-        status = [each.media.stat() for each in waiting]
-        oldest = min((each.st_mtime for each in status), default=None)
-        return Depth(
-            segments=len(waiting),
-            size=sum(each.st_size for each in status),
-            oldest=None if oldest is None else datetime.fromtimestamp(oldest, UTC),
-            parked=sum(each.media in self._parked for each in waiting),
-        )
 
     # --- recordings
 
@@ -227,11 +226,6 @@ class Keeper:
 
     def _draft(self, subject: str, type: EventType, payload: Json, *, urgent: bool = False) -> Draft:
         return Draft(subject, type, self._clock.now(), ARCHIVE, payload, urgent=urgent)
-
-
-def _waiting(folder: SpoolFolder) -> Iterator[Finished]:
-    for recording in folder.recordings():
-        yield from recording.finished()
 
 
 def _finish(tx: Transaction, fact: DutyEnded) -> None:
