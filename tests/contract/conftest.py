@@ -48,3 +48,13 @@ def catalogue(url: str) -> Iterator[SqlCatalogue]:
     catalogue = SqlCatalogue(url, new_id)
     yield catalogue
     catalogue.close()
+
+
+@pytest.fixture
+def sqlite_catalogue(tmp_path: Path) -> Iterator[SqlCatalogue]:
+    """For what only SQLite has."""
+    url = f"sqlite:///{tmp_path / 'sqlite' / 'catalogue.db'}"
+    schema.upgrade(url)
+    catalogue = SqlCatalogue(url, new_id)
+    yield catalogue
+    catalogue.close()

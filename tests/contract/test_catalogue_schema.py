@@ -99,6 +99,13 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path):
     assert path.read_bytes() == b"not a database at all" * 1000
 
 
+def test_a_place_where_nothing_can_be_made_is_unavailable(tmp_path: Path):
+    """A file where the folder should be, for one."""
+    (tmp_path / "home").write_bytes(b"")
+    with pytest.raises(CatalogueUnavailableError, match="can't be made"):
+        schema.upgrade(f"sqlite:///{tmp_path / 'home' / 'catalogue.db'}")
+
+
 def test_the_database_file_is_its_owner_s_alone(tmp_path: Path):
     """Token digests and sealed addresses are not for other users of the machine; odd names of folders are fine."""
     path = tmp_path / "odd % näme #1" / "catalogue.db"

@@ -88,10 +88,8 @@ def test_touching_is_every_overlap(catalogue: SqlCatalogue, there: list[Interval
     assert found == sorted((source + segment.recording, segment.seq) for segment in expected)
 
 
-def test_a_search_in_time_uses_the_index(catalogue: SqlCatalogue):
+def test_a_search_in_time_uses_the_index(sqlite_catalogue: SqlCatalogue):
     """Neither segments nor captures are found by reading whole tables."""
-    if catalogue.engine.dialect.name != "sqlite":
-        pytest.skip("reads the plans of SQLite")
     plans = []
 
     def note(_connection, cursor, statement, parameters, _context, _many) -> None:
@@ -99,7 +97,7 @@ def test_a_search_in_time_uses_the_index(catalogue: SqlCatalogue):
             cursor.execute("EXPLAIN QUERY PLAN " + statement, parameters)
             plans.extend(row[3] for row in cursor.fetchall())
 
-    with catalogue.transaction() as tx:
+    with sqlite_catalogue.transaction() as tx:
         tx.segments.add(facts.a_segment("s", "r"), b"")
         tx.recordings.open(facts.a_recording("s", "r"))
         facts.event_listener(tx.connection, note)

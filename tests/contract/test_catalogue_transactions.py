@@ -51,6 +51,24 @@ def test_a_fact_that_does_not_fit_leaves_nothing(catalogue: SqlCatalogue):
         assert tx.seals.of_capture(capture) == []
 
 
+def test_a_refused_fact_leaves_nothing_of_itself(catalogue: SqlCatalogue):
+    """A caller that goes on after a refusal commits neither the event nor a part of its rows, and the chain goes on."""
+    with catalogue.transaction() as tx:
+        location, project = facts.add_location(tx), facts.add_project(tx)
+        capture = facts.book(tx, project, location, [])
+        before = tx.events.heads()
+        with pytest.raises(StateError):
+            facts.seal(tx, capture)
+        with pytest.raises(ConflictError):
+            facts.book(tx, project, location, [facts.new_id()])
+        assert tx.events.heads() == before
+        facts.move(tx, capture, EventType.CAPTURE_STARTED)
+    with catalogue.reading() as tx:
+        assert [event.seq for event in tx.events.chain(capture)] == [0, 1]
+        assert [found.id for found in tx.captures.of_project(project)] == [capture]
+        assert tx.seals.of_capture(capture) == []
+
+
 def test_reading_can_not_write(catalogue: SqlCatalogue):
     """Writing inside `reading` fails, and is not told as an outage that would go away."""
     with pytest.raises(DBAPIError), catalogue.reading() as tx:
@@ -167,11 +185,9 @@ def test_three_processes_write_one_chain(url: str, catalogue: SqlCatalogue):
 # ------------------------------------------------------------------ SQLite's own ways
 
 
-def test_sqlite_keeps_what_it_acknowledged(tmp_path: Path, catalogue: SqlCatalogue):
+def test_sqlite_keeps_what_it_acknowledged(sqlite_catalogue: SqlCatalogue):
     """Write-ahead log, full synchronisation and foreign keys on every connection that writes or reads (I4)."""
-    if catalogue.engine.dialect.name != "sqlite":
-        pytest.skip("settings of SQLite")
-    for block in (catalogue.transaction, catalogue.reading):
+    for block in (sqlite_catalogue.transaction, sqlite_catalogue.reading):
         with block() as tx:
             pragmas = [
                 tx.connection.exec_driver_sql(f"PRAGMA {name}").scalar()

@@ -111,14 +111,20 @@ def _postgresql(url: sa.URL) -> Engines:
 
 @contextmanager
 def connected(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One transaction on `engine`, with driver errors told in the archive's own.
+    """One transaction on `engine`, its errors as `telling` tells them."""
+    with telling(), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Driver errors told in the archive's own.
 
     CatalogueUnavailableError when trying again may help; ConflictError when a row is already there, or what it names
     isn't; InputError for a value that a database can't hold.
     """
     try:
-        with engine.begin() as connection:
-            yield connection
+        yield
     except exc.IntegrityError as error:
         raise ConflictError("the catalogue refuses it: it is there already, or what it names is not") from error
     except (exc.DataError, UnicodeEncodeError) as error:

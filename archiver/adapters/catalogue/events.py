@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from archiver import events
 from archiver.adapters.catalogue import tables
 from archiver.adapters.catalogue.columns import YES
-from archiver.adapters.catalogue.engine import inserting, one_at_a_time
+from archiver.adapters.catalogue.engine import inserting, one_at_a_time, telling
 from archiver.adapters.catalogue.projection import project
 from archiver.errors import ConflictError, NotFoundError, TamperError
 from archiver.ids import NewId
@@ -26,7 +26,9 @@ class SqlEvents:
     # -------------------------------------------------------------- chains
 
     def append(self, draft: Draft) -> Event:
-        """StateError, and nothing stands, if the fact doesn't fit the state of its capture."""
+        """StateError, NotFoundError, ConflictError or FormatError, and neither event nor rows stand, if the fact
+        doesn't fit what is there.
+        """
         one_at_a_time(self._connection, f"chain {draft.subject}")
         seq, previous = self._head(draft.subject)
         event = events.chain(draft, self._new_id(), seq + 1, previous)
@@ -50,6 +52,12 @@ class SqlEvents:
         return (-1, events.FIRST_PREVIOUS) if row is None else (row.seq, row.hash)
 
     def _keep(self, event: Event, *, urgent: bool = False, batch: str | None = None) -> None:
+        """Event and projection together or neither, also when the caller goes on after the error."""
+        with telling(), self._connection.begin_nested():
+            self._add(event, urgent, batch)
+            project(self._connection, event)
+
+    def _add(self, event: Event, urgent: bool, batch: str | None) -> None:
         values = {
             "id": event.id,
             "subject": event.subject,
@@ -63,7 +71,6 @@ class SqlEvents:
         head = {"seq": event.seq, "hash": event.hash}
         statement = inserting(self._connection, tables.chain_head).values(subject=event.subject, **head)
         self._connection.execute(statement.on_conflict_do_update(index_elements=["subject"], set_=head))
-        project(self._connection, event)
 
     def _all(self, query: sa.Select[tuple[object]]) -> list[Event]:
         return [events.from_document(document) for document in self._connection.execute(query).scalars()]

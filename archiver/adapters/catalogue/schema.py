@@ -79,8 +79,11 @@ def _writing(url: str) -> Iterator[sa.Connection]:
 
 def _make_file(path: Path) -> None:
     """A database file in WAL mode, readable by its owner only; what is there already stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise CatalogueUnavailableError(f"{path} can't be made: {error.strerror}") from error
     deadline = time.monotonic() + BUSY_MS / 1000
     while not _set_wal(path):
         if time.monotonic() > deadline:
