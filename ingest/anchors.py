@@ -7,6 +7,7 @@ a step of the host's clock moves no evidence. Media times are ticks of the recor
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from statistics import median
 
 from archiver.mp4.fragments import Clock, Fragment
@@ -34,10 +35,9 @@ def arrival_of(init: Init, fragment: Fragment, seq: int, at_us: int) -> Arrival:
 
 
 def _told(init: Init, clock: Clock) -> Told:
-    ticks, reference = clock.media_time, init.reference
-    if clock.track_id != reference.track_id:
-        ticks = round((init.track(clock.track_id).presented(ticks) - reference.delay) * reference.timescale)
-    return Told(clock.utc_us, clock.utc_us - _us(ticks, reference.timescale))
+    """ffmpeg writes a presentation time into a prft, on the movie's time line: the edit list's delay is in it."""
+    presented = Fraction(clock.media_time, init.track(clock.track_id).timescale)
+    return Told(clock.utc_us, clock.utc_us - round((presented - init.reference.delay) * 1_000_000))
 
 
 def _us(ticks: float, timescale: int) -> int:
@@ -61,12 +61,17 @@ class Anchors:
         self._timescale = timescale
         self._seen: deque[Arrival] = deque()
         self._first_us: int | None = None
+        self._late_us: int | None = None  # since when everything has come late
 
     def observe(self, arrival: Arrival) -> None:
         """Take a fragment that another one followed. (The last is given out because the stream ends, not because it
         is full, so its arrival says something else.)"""
         if self._first_us is None:
             self._first_us = arrival.at_us
+        elif -self._ahead_us(arrival) <= JUMP_US:
+            self._late_us = None
+        elif self._late_us is None:
+            self._late_us = arrival.at_us
         self._seen.append(arrival)
         while self._seen[0].at_us < arrival.at_us - WINDOW_US:
             self._seen.popleft()
@@ -90,17 +95,21 @@ class Anchors:
         if abs(uneven) <= JUMP_US:
             return None
         lasts = _us(arrival.duration, self._timescale) / 1e6
-        return Jump(uneven > 0, f"{arrival.samples} pictures state to last {lasts:.1f} s")
+        return Jump(
+            uneven > 0 and self._ahead_us(arrival) <= JUMP_US, f"{arrival.samples} pictures state to last {lasts:.1f} s"
+        )
 
     def _moved(self, arrival: Arrival, first_us: int) -> str | None:
-        least, delay = min(map(self._delay_us, self._seen)), self._delay_us(arrival)
-        if least - delay > JUMP_US and arrival.at_us - first_us > SETTLED_US:
-            return f"media times ran {(least - delay) / 1e6:.1f} s ahead of their arrival"
-        recent = [self._delay_us(each) for each in self._seen if each.at_us > arrival.at_us - LATE_US]
-        behind = min([*recent, delay]) - least
-        if behind > JUMP_US and arrival.at_us - first_us > LATE_US:
-            return f"media times fell {behind / 1e6:.1f} s behind their arrival"
+        ahead = self._ahead_us(arrival)
+        if ahead > JUMP_US and arrival.at_us - first_us > SETTLED_US:
+            return f"media times ran {ahead / 1e6:.1f} s ahead of their arrival"
+        if -ahead > JUMP_US and self._late_us is not None and arrival.at_us - self._late_us > LATE_US:
+            return f"media times fell {-ahead / 1e6:.1f} s behind their arrival"
         return None
+
+    def _ahead_us(self, arrival: Arrival) -> int:
+        """How much earlier it came than any before, by its media times."""
+        return min(map(self._delay_us, self._seen)) - self._delay_us(arrival)
 
     def _uneven_us(self, arrival: Arrival) -> int:
         """How much longer (shorter, if negative) its pictures last than those before. A muxer smears a hole or a jump
