@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,14 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRESQL else [])])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Where a catalogue may be made: nothing is there yet."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'home' / 'catalogue.db'}"
+def driver(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@contextmanager
+def _place(driver: str, folder: Path) -> Iterator[str]:
+    if driver == "sqlite":
+        yield f"sqlite:///{folder / 'catalogue.db'}"
         return
     name = f"archiver_test_{os.getpid()}_{next(_numbers)}"
     server = sa.create_engine(POSTGRESQL or "", isolation_level="AUTOCOMMIT")
@@ -37,10 +42,27 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
+def empty_url(driver: str, tmp_path: Path) -> Iterator[str]:
+    """Where a catalogue may be made: nothing is there yet."""
+    with _place(driver, tmp_path / "home") as url:
+        yield url
+
+
+@pytest.fixture
 def url(empty_url: str) -> str:
     """A catalogue with its tables and nothing in them."""
     schema.upgrade(empty_url)
     return empty_url
+
+
+@pytest.fixture
+def another(driver: str, tmp_path: Path) -> Iterator[SqlCatalogue]:
+    """A second catalogue of the same driver, empty."""
+    with _place(driver, tmp_path / "another") as url:
+        schema.upgrade(url)
+        catalogue = SqlCatalogue(url, new_id)
+        yield catalogue
+        catalogue.close()
 
 
 @pytest.fixture

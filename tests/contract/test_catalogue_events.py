@@ -2,14 +2,13 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from archiver import events
-from archiver.adapters.catalogue import schema, tables
+from archiver.adapters.catalogue import tables
 from archiver.adapters.catalogue.catalogue import SqlCatalogue
 from archiver.errors import ConflictError, FormatError, NotFoundError, TamperError
 from archiver.times import to_text
@@ -203,14 +202,6 @@ def dump(catalogue: SqlCatalogue, *more: sa.Table) -> dict[str, list]:
 
 def _told(table: sa.Table) -> list[sa.Column]:
     return [column for column in table.columns if column.autoincrement is not True]
-
-
-@pytest.fixture
-def another(tmp_path: Path) -> SqlCatalogue:
-    """An empty catalogue beside the one under test."""
-    url = f"sqlite:///{tmp_path / 'rebuilt.db'}"
-    schema.upgrade(url)
-    return SqlCatalogue(url, facts.new_id)
 
 
 def test_a_replay_of_every_event_gives_the_same_rows(catalogue: SqlCatalogue, another: SqlCatalogue):

@@ -3,6 +3,7 @@
 from datetime import date
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -186,4 +187,4 @@ def test_no_cursor_leaks_another_error(cursor: str):
             assert "cursor" in refusal.errors
 
 
-_KEYS = (paging.sa.column("start_at", paging.sa.Integer()), paging.sa.column("id", paging.sa.Text()))
+_KEYS = (sa.column("start_at", sa.Integer()), sa.column("id", sa.Text()))
