@@ -167,40 +167,40 @@ def _extended(chains: dict[str, list[Event]], catalogue: Catalogue) -> dict[str,
 def _check_checkpoints(
     custody: _Custody, vault: Vault, checker: SignatureChecker, expected: int
 ) -> dict[str, tuple[str, bool]]:
-    """Numbers, links and the last signature. What the sound ones say: batch id -> its digest, and whether it is the
-    last one that is known of."""
-    found = custody.checkpoints
-    last = max(found, default=0)
+    """Each is what the next one says, the last is what was signed. What the sound ones say: batch id -> its digest, and
+    whether it is the last one that is known of."""
+    last = max(custody.checkpoints, default=0)
     if expected > last:
         custody.truncated(keys.checkpoint(expected), "the last checkpoint that was stored", "nothing")
-    for number in range(1, last):
-        _check_link(custody, number)
-    if last:
-        _check_signature(custody, found[last], vault, checker)
-    broken = {finding.object for finding in custody.findings}
-    sound = [one.content for one in found.values() if one.content and one.key not in broken]
+    sound: list[Checkpoint] = []
+    following: Checkpoint | None = None
+    for number in range(last, 0, -1):
+        problem = _checkpoint_problem(custody.checkpoints.get(number), following, vault, checker)
+        following = None
+        if problem:
+            custody.broken(keys.checkpoint(number), *problem)
+        elif content := custody.checkpoints[number].content:
+            sound.append(following := content)
     return {content.batch[0]: (content.batch[1], content.number == last) for content in sound}
 
 
-def _check_link(custody: _Custody, number: int) -> None:
-    """Checkpoint `number` must be what the next one says."""
-    one, following = custody.checkpoints.get(number), custody.checkpoints.get(number + 1)
-    expected = following.content.previous if following and following.content else None
+def _checkpoint_problem(
+    one: _Checkpoint | None, following: Checkpoint | None, vault: Vault, checker: SignatureChecker
+) -> tuple[str, str] | None:
+    """What was expected and what is there. A sound one that follows vouches for it; else its own signature does."""
+    expected = (following.previous if following else None) or "a checkpoint with its signature"
     if one is None:
-        custody.broken(keys.checkpoint(number), expected or "a checkpoint", "nothing")
-    elif one.content is None or (expected and expected != one.digest):
-        custody.broken(one.key, expected or "a checkpoint", one.problem or one.digest)
-
-
-def _check_signature(custody: _Custody, last: _Checkpoint, vault: Vault, checker: SignatureChecker) -> None:
+        return expected, "nothing"
+    if one.content is None:
+        return expected, one.problem
+    if following is not None:
+        return None if following.previous == one.digest else (expected, one.digest)
     try:
-        signature = b"".join(vault.read(last.key.removesuffix("json") + "p7s"))
+        signature = b"".join(vault.read(one.key.removesuffix("json") + "p7s"))
     except NotFoundError:
-        custody.broken(last.key, "a checkpoint with its signature", "no signature")
-        return
-    check = checker.check(last.data, signature, None)
-    if last.content is None or not check.intact:
-        custody.broken(last.key, "the checkpoint that was signed", last.problem or check.reason)
+        return expected, "no signature"
+    check = checker.check(one.data, signature, None)
+    return None if check.intact else ("what was signed", check.reason)
 
 
 def _check_batches(custody: _Custody, known: Mapping[str, tuple[str, bool]]) -> None:

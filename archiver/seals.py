@@ -19,8 +19,8 @@ from archiver.vocabulary import EventType, FindingCode
 
 @dataclass(frozen=True, slots=True)
 class Seals:
-    """A capture's seals as they are found. `current` is the manifest of the highest sound revision; `sound` says that
-    every revision that was stated is what it was."""
+    """A capture's seals as they are found. `current` is the manifest of the highest revision, `sound` says that every
+    revision that was stated is what it was, whoever signed it."""
 
     capture: str
     current: Manifest | None
@@ -30,7 +30,7 @@ class Seals:
 
     @property
     def sound(self) -> bool:
-        return not self.findings
+        return all(finding.code is FindingCode.SIGNER_UNTRUSTED for finding in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,11 @@ class SealReader:
     def read(self, site: str, capture: str, ledger: Ledger) -> Seals:
         """Every stated revision of a capture, and one that lies there and isn't stated yet."""
         stated = _stated(ledger, capture)
-        present = self._present(site, capture)
-        revisions = sorted({*stated, *present})
+        files = self._files(site, capture)
+        present = [revision for revision, found in files.items() if keys.seal(site, capture, revision) in found]
         manifests: list[Manifest] = []
         findings: list[Finding] = []
-        for revision in revisions:
+        for revision in sorted({*stated, *present}):
             event = stated.get(revision)
             if revision not in present:
                 findings.append(_missing(site, capture, revision, present, event))
@@ -58,17 +58,17 @@ class SealReader:
             if sealed:
                 manifests.append(sealed)
         entries = {entry.key: entry for sealed in manifests for entry in sealed.segments}
-        objects = tuple(key for files in present.values() for key in files)
+        objects = tuple(key for revision in {*stated, *present} for key in files.get(revision, ()))
         return Seals(capture, manifests[-1] if manifests else None, entries, objects, tuple(findings))
 
-    def _present(self, site: str, capture: str) -> dict[int, list[str]]:
-        """Revision -> the keys of its files; only revisions whose manifest is there."""
+    def _files(self, site: str, capture: str) -> dict[int, list[str]]:
+        """Revision -> the keys of its files."""
         found: dict[int, list[str]] = {}
         for stored in self.vault.list(f"{site}/{keys.CAPTURES}/{capture}"):
             key = keys.parse_seal(stored.key)
             if key:
                 found.setdefault(key.revision, []).append(stored.key)
-        return {revision: files for revision, files in found.items() if keys.seal(site, capture, revision) in files}
+        return found
 
     def _revision(self, key: str, event: Event | None, ledger: Ledger) -> tuple[Manifest | None, list[Finding]]:
         """One manifest, None where it isn't what was signed. The first thing that is wrong is the one reported."""
@@ -80,26 +80,28 @@ class SealReader:
             sealed = manifest.parse(data)
         except FormatError as problem:
             return None, [error(FindingCode.MANIFEST_EDITED, key, "a manifest", str(problem))]
-        unsound = self._signature(key, data, event) or _head(sealed, ledger)
+        try:
+            signature = b"".join(self.vault.read(_signature_key(key)))
+        except NotFoundError:
+            missing = error(FindingCode.SIGNATURE_INVALID, _signature_key(key), "a signature", "nothing")
+            # Neither signed nor stated: an unfinished seal, which counts for nothing until the next run finishes it.
+            return (sealed, [missing]) if event else (None, [])
+        unsound = self._signature(key, data, signature) or _head(sealed, ledger)
         return sealed, [unsound] if unsound else []
 
-    def _signature(self, key: str, data: bytes, event: Event | None) -> Finding | None:
-        signature_key = key.removesuffix("json") + "p7s"
-        try:
-            signature = b"".join(self.vault.read(signature_key))
-        except NotFoundError:
-            # Without an event it is an unfinished seal, which the next run finishes.
-            missing = error(FindingCode.SIGNATURE_INVALID, signature_key, "a signature", "nothing")
-            return missing if event else None
+    def _signature(self, key: str, data: bytes, signature: bytes) -> Finding | None:
         check = self.checker.check(data, signature, self.roots)
         if not check.intact:
-            return error(
-                FindingCode.SIGNATURE_INVALID, signature_key, f"a signature over {digest_of(data)}", check.reason
-            )
+            expected = f"a signature over {digest_of(data)}"
+            return error(FindingCode.SIGNATURE_INVALID, _signature_key(key), expected, check.reason)
         if check.trusted is False:
             signer = keys.certificate(check.signer or "")
             return error(FindingCode.SIGNER_UNTRUSTED, signer, "a chain to a root that is trusted", check.reason)
         return None
+
+
+def _signature_key(key: str) -> str:
+    return key.removesuffix("json") + "p7s"
 
 
 def _stated(ledger: Ledger, capture: str) -> dict[int, Event]:
@@ -107,7 +109,7 @@ def _stated(ledger: Ledger, capture: str) -> dict[int, Event]:
     return {int(event.payload["revision"]): event for event in sealed}
 
 
-def _missing(site: str, capture: str, revision: int, present: Mapping[int, list[str]], event: Event | None) -> Finding:
+def _missing(site: str, capture: str, revision: int, present: Sequence[int], event: Event | None) -> Finding:
     """A removed last revision would leave an older seal looking current: the chain of events knows better."""
     earlier = present and revision > max(present)
     code = FindingCode.CUSTODY_TRUNCATED if earlier else FindingCode.MANIFEST_MISSING

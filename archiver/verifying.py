@@ -98,8 +98,10 @@ class Verifying:
         for each in seals:
             findings += each.findings
             findings += self._contents(each, masters) if each.sound else []
-            findings += self._locks(each, ledger, masters)
         findings += [master.finding for master in masters.values() if master.finding]
+        reported = {finding.object for finding in findings}
+        locks = (finding for each in seals for finding in self._locks(each, ledger, masters))
+        findings += [finding for finding in locks if finding.object not in reported]
         findings += find_strays(self.vault, ledger, seals, self.rolls, whole=whole)
         return _verification(findings, self.roots)
 
