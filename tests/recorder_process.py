@@ -9,6 +9,7 @@ import os
 import random
 import signal
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
@@ -31,6 +32,25 @@ def new_id() -> str:
     return make_id(datetime.now(UTC), os.urandom(10))
 
 
+def die_at(home: Path, wanted: str, appends: int) -> Callable[[str], None]:
+    """A hook that kills this process at its first `wanted` step after so many `appends`, and never again."""
+    died = home / f"died at {wanted}"
+    appended = 0
+
+    def step(name: str) -> None:
+        nonlocal appended
+        if name == wanted and appended >= appends and not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        appended += name == "append"
+
+    return step
+
+
+def hook(home: Path) -> Callable[[str], None]:
+    return die_at(home, os.environ.get("DIE_AT", ""), int(os.environ.get("DIE_AFTER", "0")))
+
+
 def catalogue_of(home: Path) -> SqlCatalogue:
     return SqlCatalogue(f"sqlite:///{home / 'catalogue.db'}", new_id)
 
@@ -44,7 +64,7 @@ def record(home: Path) -> None:
     from ingest.rounds import Rounds, Terms
     from ingest.worker import Worker
 
-    spools = Spools(home / "spool")
+    spools = Spools(home / "spool", hook(home))
     spool = spools.take(SITE, "host", CLOCK.now(), new_id)
     recover(spool, spools.others(spool), CLOCK.now(), new_id)
     terms = Terms(spool.worker, SITE, capacity=8, lease=timedelta(seconds=5))
@@ -70,8 +90,8 @@ def keep(home: Path, worker: str) -> None:
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    spools, catalogue = Spools(home / "spool"), catalogue_of(home)
-    vault = LocalVault(home / "vault", CLOCK)
+    spools, catalogue = Spools(home / "spool", hook(home)), catalogue_of(home)
+    vault = LocalVault(home / "vault", CLOCK, hook(home))
     depositing = Depositing(catalogue, vault, Binding(ZoneInfo("Asia/Shanghai")), CLOCK, ROLL, ROLL)
     own = spools.of(worker)
     folders = [own, *map(spools.of, adopted_by(own))]

@@ -47,10 +47,11 @@ class Site:
             self.duty = Duty(new_id(), "centre", SITE, location, self.source, span, DutyState.PLANNED)
             tx.duties.put(self.duty)
 
-    def start(self) -> "subprocess.Popen[bytes]":
+    def start(self, die_at: str = "", appends: int = 0) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "tests.recorder_process", str(self.home)]
         log = (self.home / "log").open("ab")
-        self.processes.append(subprocess.Popen(command, cwd=CHECKOUT, stdout=log, stderr=log))
+        environment = {**os.environ, "DIE_AT": die_at, "DIE_AFTER": str(appends)}
+        self.processes.append(subprocess.Popen(command, cwd=CHECKOUT, stdout=log, stderr=log, env=environment))
         log.close()
         return self.processes[-1]
 
@@ -155,6 +156,55 @@ def test_a_killed_recorder_leaves_no_child_and_is_resumed(site: Site) -> None:
     assert killed - FRAGMENT < restarted.span.start < killed + ACCURACY
     assert len({each.recording for each in site.segments()}) == 2
     assert clip([each.span for each in site.segments()], restarted.span) == []
+
+
+STEPS = ("append", "segment fsync", "rename", "sidecar", "finished")
+KEEPER_STEPS = ("copied", "locked", "linked", "durable", "spool removed")
+
+
+@pytest.mark.parametrize("site", [60], indirect=True)
+def test_a_recorder_killed_at_each_step_loses_nothing_whole(site: Site) -> None:
+    """Each step of I2 in turn: the files that it leaves are finished by the next process."""
+    for step in STEPS:
+        site.start(step, appends=3).wait(30)
+        assert (site.home / f"died at {step}").exists()
+    site.start()
+    until(lambda: site.state() is DutyState.ENDED, 80)
+    until(lambda: site.spooled_bytes() == 0)
+    assert site.unaccounted() == []
+    restarted = [each for each in site.outages() if each.cause is GapCause.RESTARTED]
+    assert len(restarted) == len(STEPS)
+    assert all(each.span.length < timedelta(seconds=6) for each in restarted)
+
+
+@pytest.mark.parametrize("site", [25], indirect=True)
+def test_a_recovery_killed_at_each_step_is_repeated(site: Site) -> None:
+    """The same recording is salvaged by the last of several processes, and lost to none."""
+    first = site.start()
+    until(lambda: len(site.segments()) >= 1)
+    first.kill()
+    for step in ("segment fsync", "rename", "sidecar", "close"):
+        site.start(step).wait(30)
+        assert (site.home / f"died at {step}").exists()
+    site.start()
+    until(lambda: site.state() is DutyState.ENDED, 60)
+    until(lambda: site.spooled_bytes() == 0)
+    assert site.unaccounted() == []
+    assert len({each.recording for each in site.segments()}) == 2
+    assert len([each for each in site.outages() if each.cause is GapCause.RESTARTED]) == 1
+
+
+@pytest.mark.parametrize("site", [18], indirect=True)
+@pytest.mark.parametrize("step", KEEPER_STEPS)
+def test_a_keeper_killed_at_each_step_repeats_it(site: Site, step: str) -> None:
+    """Put, lock, row, removal: each segment is there once, whole, and recording didn't notice."""
+    site.start(step)
+    until(lambda: site.state() is DutyState.ENDED, 60)
+    until(lambda: site.spooled_bytes() == 0)
+    assert (site.home / f"died at {step}").exists()
+    assert site.unaccounted() == []
+    assert len({each.recording for each in site.segments()}) == 1
+    assert not [each for each in site.outages() if each.cause is not GapCause.NOT_STARTED]
 
 
 @pytest.mark.parametrize("site", [16], indirect=True)
