@@ -9,7 +9,7 @@ from datetime import datetime
 from archiver import events, keys, times
 from archiver.canonical import digest_of
 from archiver.custody import Checkpoint, parse_checkpoint, root_of
-from archiver.errors import FormatError, NotFoundError
+from archiver.errors import FormatError, NotFoundError, TamperError
 from archiver.ports import Catalogue, SignatureChecker, Vault
 from archiver.values import Batch, Event, Finding
 from archiver.vocabulary import EventType, FindingCode, Severity
@@ -95,6 +95,21 @@ def read_ledger(vault: Vault, checker: SignatureChecker, catalogue: Catalogue | 
 
 
 # ------------------------------------------------------------------ reading
+
+
+def stored_batches(vault: Vault) -> list[tuple[Batch, str]]:
+    """Every batch in the vault with its digest, each after the one that it names. TamperError for one that can't be
+    read or placed."""
+    custody = _Custody(_batches(vault), {})
+    _check_batches(custody, {})
+    for finding in custody.findings:
+        raise TamperError(f"{finding.object}: expected {finding.expected}, found {finding.found}; verify the archive")
+    return [(batch.content, batch.digest) for batch in _ordered(custody) if batch.content]
+
+
+def stored_checkpoints(vault: Vault) -> dict[int, str]:
+    """Number -> digest of every checkpoint in the vault, in order."""
+    return {number: one.digest for number, one in sorted(_checkpoints(vault).items())}
 
 
 def _batches(vault: Vault) -> dict[str, _Batch]:
