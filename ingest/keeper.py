@@ -38,8 +38,12 @@ class SpooledRecording(Protocol):
     """A recording's folder in a spool."""
 
     @property
-    def row(self) -> RecordingRow:
-        """Its `segments` are how many were cut in all, None while it is being written or has to be salvaged."""
+    def id(self) -> str: ...
+    @property
+    def row(self) -> RecordingRow: ...
+    @property
+    def segments(self) -> int | None:
+        """How many were cut in all; None while it is being written or has to be salvaged."""
         ...
 
     def finished(self) -> Sequence[Finished]:
@@ -104,6 +108,7 @@ class Keeper:
         self._deposit = deposit
         self._catalogue = catalogue
         self._clock = clock
+        self._rows: dict[str, RecordingRow] = {}
         self._opened: set[str] = set()
         self._parked: set[Path] = set()
         self._complained: set[str] = set()
@@ -114,27 +119,23 @@ class Keeper:
         while not stop.wait(wait_s):
             try:
                 self.run_once()
-            except (UnavailableError, OSError) as problem:
+            except (ArchiverError, OSError) as problem:
                 wait_s = min(wait_s * 2, LONGEST_WAIT_S)
                 log.warning("the spool waits, next try in %.1f s: %s", wait_s, problem)
             else:
                 wait_s = POLL_S
 
     def run_once(self) -> None:
-        """One pass over every spool: facts don't wait for a vault that is away. Raises the first UnavailableError or
-        OSError, after all that could be done is done.
+        """One pass over every spool: facts don't wait for a vault that is away. Raises what was in the way
+        (ArchiverError, OSError) after all that could be done is done.
         """
-        problem: UnavailableError | OSError | None = None
+        problem: ArchiverError | OSError | None = None
         for folder in self._folders():
             facts = folder.facts()  # before the recordings: none that they speak of may be unknown
             known = [(row, each) for each in folder.recordings() if (row := self._row(each)) is not None]
             self._open([row for row, _ in known])
             self._commit_facts(folder, facts, {row.duty for row, _ in known if row.segments is None})
-            try:
-                for row, recording in known:
-                    self._deposit_all(row, recording)
-            except (UnavailableError, OSError) as error:
-                problem = problem or error
+            problem = self._deposit_known(known) or problem
         if problem is not None:
             raise problem
 
@@ -143,12 +144,14 @@ class Keeper:
     def _row(self, recording: SpooledRecording) -> RecordingRow | None:
         """None for a recording whose own description is damaged: it stays for a person to look at."""
         try:
-            return recording.row
+            row = self._rows.get(recording.id) or recording.row
         except FormatError as problem:
             self._complain(problem)
             return None
+        self._rows[row.id] = row
+        return replace(row, segments=recording.segments)
 
-    def _complain(self, problem: FormatError) -> None:
+    def _complain(self, problem: ArchiverError) -> None:
         if problem.message not in self._complained:
             log.error("this stays in the spool: %s", problem)
             self._complained.add(problem.message)
@@ -162,6 +165,18 @@ class Keeper:
             for row in new:
                 tx.recordings.open(replace(row, segments=None))
         self._opened.update(row.id for row in new)
+
+    def _deposit_known(self, known: Sequence[tuple[RecordingRow, SpooledRecording]]) -> ArchiverError | OSError | None:
+        """What was in the way: one recording's trouble is no other's, but a vault that is away is everybody's."""
+        problem: ArchiverError | OSError | None = None
+        for row, recording in known:
+            try:
+                self._deposit_all(row, recording)
+            except UnavailableError as away:
+                return away
+            except (ArchiverError, OSError) as trouble:
+                problem = trouble
+        return problem
 
     def _deposit_all(self, row: RecordingRow, recording: SpooledRecording) -> None:
         left = 0
@@ -198,6 +213,7 @@ class Keeper:
             tx.recordings.close(id, segments)
         recording.remove()
         self._opened.discard(id)
+        del self._rows[id]
 
     # --- facts
 
@@ -206,14 +222,16 @@ class Keeper:
         for id, document in facts:
             try:
                 fact = parse_fact(document)
-            except FormatError as problem:
+                if isinstance(fact, DutyEnded) and fact.duty in recorded:
+                    continue
+                with self._catalogue.transaction() as tx:
+                    self._commit(tx, fact)
+            except UnavailableError:
+                raise
+            except ArchiverError as problem:  # of this fact alone: the others go on
                 self._complain(problem)
-                continue
-            if isinstance(fact, DutyEnded) and fact.duty in recorded:
-                continue
-            with self._catalogue.transaction() as tx:
-                self._commit(tx, fact)
-            folder.remove_fact(id)
+            else:
+                folder.remove_fact(id)
 
     def _commit(self, tx: Transaction, fact: Fact) -> None:
         if isinstance(fact, DutyEnded):
