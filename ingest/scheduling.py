@@ -33,10 +33,14 @@ def rolled(capture: Capture, pre_roll: timedelta, post_roll: timedelta) -> Inter
     """What is recorded for a capture: its window, up to where it was stopped, with rolls. None if it was stopped
     before it began.
     """
-    end = min(capture.window.end, capture.stopped_at or capture.window.end)
-    if end <= capture.window.start:
+    if capture.stopped_at is not None and capture.stopped_at <= capture.window.start:
         return None
-    return Interval(capture.window.start, end).widened(pre_roll, post_roll)
+    return Interval(capture.window.start - pre_roll, last_moment(capture, post_roll))
+
+
+def last_moment(capture: Capture, post_roll: timedelta) -> datetime:
+    """When nothing more is recorded for a capture: its end or its stop, post-roll included."""
+    return min(capture.window.end, capture.stopped_at or capture.window.end) + post_roll
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,7 @@ def _step(tx: Transaction, capture: Capture, now: datetime, post_roll: timedelta
     if capture.state is CaptureState.BOOKED:
         return JobName.START if capture.window.start <= now else None
     if capture.state is CaptureState.RECORDING:
-        end = min(capture.window.end, capture.stopped_at or capture.window.end)
-        return JobName.END if end + post_roll <= now else None
+        return JobName.END if last_moment(capture, post_roll) <= now else None
     return JobName.SEAL if ready(tx, capture, now) else None
 
 
