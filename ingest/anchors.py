@@ -5,7 +5,7 @@ a step of the host's clock moves no evidence. Media times are ticks of the recor
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from statistics import median
@@ -22,6 +22,7 @@ SETTLED_US = 5_000_000
 LATE_US = 10_000_000
 """Media that stays late for so long has fallen behind; a shorter delay is the network's."""
 
+FRAMES = 25
 KNOWN_FRAMES = 3
 MUXED_US = range(-5_000, 100_000)
 """ffmpeg's own time stands so long before the fragment's arrival."""
@@ -59,7 +60,10 @@ class Anchors:
 
     def __init__(self, timescale: int) -> None:
         self._timescale = timescale
-        self._seen: deque[Arrival] = deque()
+        # (arrival, delay), both growing: the first is the least of the last 120 s.
+        self._least: deque[tuple[int, int]] = deque()
+        self._frames: deque[float] = deque(maxlen=FRAMES)
+        self._frame = 0.0
         self._first_us: int | None = None
         self._late_us: int | None = None  # since when everything has come late
 
@@ -68,18 +72,35 @@ class Anchors:
         is full, so its arrival says something else.)"""
         if self._first_us is None:
             self._first_us = arrival.at_us
-        elif -self._ahead_us(arrival) <= JUMP_US:
+        else:
+            self._note_lateness(arrival)
+            self._note_frame(arrival)
+        delay = self._delay_us(arrival)
+        while self._least and self._least[-1][1] >= delay:
+            self._least.pop()
+        self._least.append((arrival.at_us, delay))
+        while self._least[0][0] < arrival.at_us - WINDOW_US:
+            self._least.popleft()
+
+    def _note_lateness(self, arrival: Arrival) -> None:
+        if -self._ahead_us(arrival) <= JUMP_US:
             self._late_us = None
         elif self._late_us is None:
             self._late_us = arrival.at_us
-        self._seen.append(arrival)
-        while self._seen[0].at_us < arrival.at_us - WINDOW_US:
-            self._seen.popleft()
+
+    def _note_frame(self, arrival: Arrival) -> None:
+        """Not of a stream's first fragment: ffmpeg may give its first picture the time of its first sound."""
+        if arrival.samples:
+            self._frames.append(arrival.frame)
+            self._frame = median(self._frames)
 
     def zero_us(self, last: Arrival) -> int:
-        """The host time of media time 0; `last` serves while nothing was observed."""
-        seen = self._seen or (last,)
-        return min(map(self._delay_us, seen)) - self._held_back_us(seen)
+        """The host time of media time 0; `last` serves while nothing was observed.
+
+        ffmpeg lets go of a picture when the next has come: it holds back one frame (measured: 41 ms at 25 per second).
+        """
+        least = self._least[0][1] if self._least else self._delay_us(last)
+        return least - _us(self._frame, self._timescale)
 
     def host_us(self, ticks: int, last: Arrival) -> int:
         """When the media at `ticks` was made, by the host's clock."""
@@ -89,46 +110,30 @@ class Anchors:
         """Whether a fragment's times contradict its arrival, or its own pictures, by over 1 s."""
         if self._first_us is None:
             return None
-        moved, uneven = self._moved(arrival, self._first_us), self._uneven_us(arrival)
-        if moved:
-            return Jump(False, moved)
+        ahead, uneven = self._ahead_us(arrival), self._uneven_us(arrival)
+        if ahead > JUMP_US and arrival.at_us - self._first_us > SETTLED_US:
+            return Jump(False, f"media times ran {ahead / 1e6:.1f} s ahead of their arrival")
+        if -ahead > JUMP_US and self._late_us is not None and arrival.at_us - self._late_us > LATE_US:
+            return Jump(False, f"media times fell {-ahead / 1e6:.1f} s behind their arrival")
         if abs(uneven) <= JUMP_US:
             return None
         lasts = _us(arrival.duration, self._timescale) / 1e6
-        return Jump(
-            uneven > 0 and self._ahead_us(arrival) <= JUMP_US, f"{arrival.samples} pictures state to last {lasts:.1f} s"
-        )
-
-    def _moved(self, arrival: Arrival, first_us: int) -> str | None:
-        ahead = self._ahead_us(arrival)
-        if ahead > JUMP_US and arrival.at_us - first_us > SETTLED_US:
-            return f"media times ran {ahead / 1e6:.1f} s ahead of their arrival"
-        if -ahead > JUMP_US and self._late_us is not None and arrival.at_us - self._late_us > LATE_US:
-            return f"media times fell {-ahead / 1e6:.1f} s behind their arrival"
-        return None
+        stall = uneven > 0 and ahead <= JUMP_US
+        return Jump(stall, f"{arrival.samples} pictures state to last {lasts:.1f} s")
 
     def _ahead_us(self, arrival: Arrival) -> int:
         """How much earlier it came than any before, by its media times."""
-        return min(map(self._delay_us, self._seen)) - self._delay_us(arrival)
+        return self._least[0][1] - self._delay_us(arrival)
 
     def _uneven_us(self, arrival: Arrival) -> int:
         """How much longer (shorter, if negative) its pictures last than those before. A muxer smears a hole or a jump
         over one picture, which then lasts too long, or over many, which then hardly last."""
-        frames = [each.frame for each in self._seen if each.frame]
-        if len(frames) < KNOWN_FRAMES or not arrival.samples:
+        if len(self._frames) < KNOWN_FRAMES or not arrival.samples:
             return 0
-        return _us(arrival.duration - arrival.samples * median(frames), self._timescale)
+        return _us(arrival.duration - arrival.samples * self._frame, self._timescale)
 
     def _delay_us(self, arrival: Arrival) -> int:
         return arrival.at_us - _us(arrival.end, self._timescale)
-
-    def _held_back_us(self, seen: Iterable[Arrival]) -> int:
-        """ffmpeg lets go of a picture when the next has come: one frame (measured: 41 ms at 25 per second).
-
-        A stream's first fragment says nothing of that: ffmpeg gives its first picture the time of its first sound.
-        """
-        frames = [each.frame for each in seen if each.frame and each.at_us != self._first_us]
-        return _us(median(frames), self._timescale) if frames else 0
 
 
 def claimed_offset_us(arrivals: Sequence[Arrival], zero_us: int) -> int | None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from threading import Lock
 from typing import Protocol
@@ -104,13 +104,14 @@ class Deck:
 
 
 class _Take:
-    """One stream's way into the spool. All disk work is in `_store` and `close`, for a worker thread."""
+    """One stream's way into the spool. Disk work is done in worker threads, one at a time."""
 
     def __init__(self, deck: Deck, duty: Duty) -> None:
         self._deck = deck
         self._duty = duty
         self._reader = FragmentReader()
         self._began = 0.0
+        self._rest = b""  # whole fragments behind the one that ended the recording
         self._reel: _Reel | None = None
 
     @property
@@ -127,9 +128,10 @@ class _Take:
         except MediaError as problem:
             return StreamEnd(GapCause.MEDIA_CHANGED, f"the stream can't be read: {problem.message}")
         at, self._began = self._began, arrived
-        for item in items:
+        for number, item in enumerate(items, 1):
             end = await self._take(item, at)
             if end is not None:
+                self._rest = b"".join(each.data for each in items[number:])
                 return end
         return None
 
@@ -139,11 +141,7 @@ class _Take:
                 await asyncio.to_thread(self._open, item)
                 return None
             assert self._reel is not None  # noqa: S101 - a reader gives the init first
-            end = self._reel.trouble(item, arrived)
-            if end is not None:
-                await asyncio.to_thread(self._reel.keep_torn, item.data)
-                return end
-            await asyncio.to_thread(self._reel.store, item, arrived)
+            return await asyncio.to_thread(self._reel.take, item, arrived)
         except OSError as problem:
             return StreamEnd(GapCause.SPOOL_FULL, f"the spool takes no more: {problem.strerror}")
         except MediaError as problem:
@@ -159,7 +157,7 @@ class _Take:
 
     def close(self, cause: GapCause) -> Interval | None:
         """Finish what is whole; the host time of the media, None if there was none."""
-        return self._reel.close(cause, self._reader.pending) if self._reel else None
+        return self._reel.close(cause, self._rest + self._reader.pending) if self._reel else None
 
 
 class _HostTime:
@@ -196,56 +194,60 @@ class _Reel:
         self._file: SegmentOut | None = None
         self._synced = deck.clock.monotonic()
         self.media_start: datetime | None = None
-        self._media_end: datetime | None = None
+        self._last: Arrival | None = None
         self._broken = False
         self._lock = Lock()  # a cancelled store still runs in its thread
 
-    def trouble(self, fragment: Fragment, arrived: float) -> StreamEnd | None:
-        """Why this fragment can't belong to the recording."""
+    def take(self, fragment: Fragment, arrived: float) -> StreamEnd | None:
+        """Append a fragment, or keep it apart and say why it can't belong to the recording."""
+        with self._lock:
+            arrival = arrival_of(self._init, fragment, self._seq, self._time.at_us(arrived))
+            try:
+                end = self._trouble(fragment, arrival)
+                if end is not None:
+                    self._folder.keep_torn(self._seq, fragment.data)
+                else:
+                    self._store(fragment, arrival)
+            except OSError:
+                self._broken = True
+                raise
+            return end
+
+    def _trouble(self, fragment: Fragment, arrival: Arrival) -> StreamEnd | None:
         stepped = self._time.stepped_us()
         if abs(stepped) > STEP_US:
             return StreamEnd(GapCause.MEDIA_CHANGED, f"the host's clock was set by {stepped / 1e6:+.1f} s")
         if parameters_changed(self._init, fragment):
             return StreamEnd(GapCause.MEDIA_CHANGED, "the camera changed its picture's parameters")
-        jump = self._anchors.jump(self._arrival(fragment, arrived))
+        jump = self._anchors.jump(arrival)
         if jump is None:
             return None
         return StreamEnd(GapCause.STALLED if jump.stall else GapCause.MEDIA_CHANGED, jump.evidence)
 
-    def store(self, fragment: Fragment, arrived: float) -> None:
+    def _store(self, fragment: Fragment, arrival: Arrival) -> None:
         """Append a fragment to its segment (I2)."""
-        with self._lock:
-            try:
-                self._store(fragment, arrived)
-            except OSError:
-                self._broken = True
-                raise
-
-    def _store(self, fragment: Fragment, arrived: float) -> None:
         if self._arrivals:
             self._anchors.observe(self._arrivals[-1])
             if is_cut_before(fragment, self._draft.media_start, self._head.timescale, self._deck.segment_s):
                 self._finish(CUT)
+                arrival = replace(arrival, seq=self._seq)
         if self._file is None:
             self._file = self._folder.start_segment(self._seq)
             self._file.append(self._init.data)
-        arrival = self._arrival(fragment, arrived)
         # Before the fragment itself, so that a crash leaves none whose arrival isn't known.
         self._folder.note_arrival(arrival)
         self._file.append(fragment.data)
         self._draft.add(fragment)
         self._arrivals.append(arrival)
-        self._note_media(arrival)
+        if self.media_start is None:
+            self.media_start = from_us(self._anchors.host_us(arrival.tfdt, arrival))
+        self._last = arrival
         self._sync_in_time(self._file)
-
-    def keep_torn(self, data: bytes) -> None:
-        self._folder.keep_torn(self._seq, data)
 
     def close(self, cause: GapCause, tail: bytes) -> Interval | None:
         """Finish the last segment and the recording. A disk that refuses leaves the rest to salvage."""
         try:
-            if tail:
-                self.keep_torn(tail)
+            self._keep_tail(tail)
             if not self._broken:
                 self._finish(cause)
             self.abandon()
@@ -253,9 +255,23 @@ class _Reel:
         except OSError as problem:
             log.error("recording %s stays to be salvaged: %s", self._head.recording, problem.strerror)
             self.abandon()
-        if self.media_start is None or self._media_end is None or self._media_end <= self.media_start:
+        return self._media()
+
+    def _keep_tail(self, tail: bytes) -> None:
+        """A disk without room for that may still have room to finish."""
+        try:
+            if tail:
+                self._folder.keep_torn(self._seq, tail)
+        except OSError as problem:
+            log.error(
+                "recording %s: %d bytes of a tail are lost: %s", self._head.recording, len(tail), problem.strerror
+            )
+
+    def _media(self) -> Interval | None:
+        if self.media_start is None or self._last is None:
             return None
-        return Interval(self.media_start, self._media_end)
+        end = from_us(self._anchors.host_us(self._last.end, self._last))
+        return Interval(self.media_start, end) if end > self.media_start else None
 
     def abandon(self) -> None:
         """Close files as they are."""
@@ -275,14 +291,6 @@ class _Reel:
         self._seq += 1
         self._draft = SegmentDraft(self._init, self._seq)
         self._arrivals = []
-
-    def _arrival(self, fragment: Fragment, arrived: float) -> Arrival:
-        return arrival_of(self._init, fragment, self._seq, self._time.at_us(arrived))
-
-    def _note_media(self, arrival: Arrival) -> None:
-        if self.media_start is None:
-            self.media_start = from_us(self._anchors.host_us(arrival.tfdt, arrival))
-        self._media_end = from_us(self._anchors.host_us(arrival.end, arrival))
 
     def _sync_in_time(self, file: SegmentOut) -> None:
         now = self._deck.clock.monotonic()

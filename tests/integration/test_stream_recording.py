@@ -164,13 +164,13 @@ def test_a_jump_of_the_timestamps_ends_the_recording(tmp_path):
     rig = Rig(tmp_path)
 
     async def scenario(farm):
-        await farm.fault("cam", FaultKind.JUMP, value=20, after_s=7)
+        await farm.fault("cam", FaultKind.JUMP, value=20, after_s=8)
         began = time.time()
         return began, await rig.record(farm.urls["cam"], None)
 
     began, recorded = run([("cam",)], scenario)
     assert recorded.end.cause is GapCause.MEDIA_CHANGED
-    assert recorded.media.end.timestamp() < began + 9
+    assert recorded.media.end.timestamp() < began + 10
     assert max(map(abs, place_errors_ms(only(rig)))) < FRAME_MS
 
 
