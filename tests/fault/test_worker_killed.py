@@ -1,6 +1,7 @@
 """The recorder process, its keeper and its ffmpeg children, killed at any moment over real cameras (I4, I5)."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -261,3 +262,28 @@ def test_a_camera_that_is_cut_off_is_one_outage(site: Site, farm: BackgroundFarm
     (lost,) = [each for each in site.outages() if each.cause is not GapCause.NOT_STARTED]
     assert lost.cause in (GapCause.LOST, GapCause.UNREACHABLE)
     assert 2 < lost.span.length.total_seconds() < 9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("site", [75], indirect=True)
+def test_ten_kills_at_random_moments(site: Site) -> None:
+    """Recorder, keeper, ffmpeg or all of them at once: every moment is accounted for, and each hole is short."""
+    seed = time.time_ns()
+    chance = random.Random(seed)
+    process = site.start()
+    for _ in range(10):
+        time.sleep(chance.uniform(0.5, 6))
+        family = children(process.pid)
+        victims = chance.choice([[process.pid], [*family, process.pid], *([pid] for pid in family)])
+        for pid in victims:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if process.pid in victims:
+            process.wait()
+            process = site.start()
+    until(lambda: site.state() is DutyState.ENDED, 90)
+    until(lambda: site.spooled_bytes() == 0)
+    assert site.unaccounted() == [], f"seed {seed}"
+    assert all(each.cause is not GapCause.UNKNOWN for each in site.outages()), f"seed {seed}"
+    recorded = sum(each.length.total_seconds() for each in union(each.span for each in site.segments()))
+    assert recorded > 35, f"seed {seed}"
