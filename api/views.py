@@ -3,10 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from archiver import completeness
+from archiver import completeness, events
 from archiver.surveying import Survey
+from archiver.timeline import Interval
 from archiver.times import to_text
-from archiver.values import Gap, Hit, Location, Project, Source, SourceCoverage, Token, Verification
+from archiver.values import Event, Gap, Hit, Job, Location, Project, Source, SourceCoverage, Token, Verification
+from archiver.vocabulary import JobName
 
 
 def project_view(project: Project) -> dict[str, Any]:
@@ -81,6 +83,43 @@ def gap_view(gap: Gap) -> dict[str, Any]:
     }
 
 
+def coverage_view(covered: SourceCoverage) -> dict[str, Any]:
+    """One source: recorded intervals and gaps, which together are `window`."""
+    return {
+        "source": covered.source,
+        "window": _interval(covered.window),
+        **completeness.of(covered).to_document(),
+        "recorded": [_interval(span) for span in covered.recorded],
+        "gaps": [gap_view(gap) for gap in covered.gaps],
+    }
+
+
+def event_view(event: Event) -> dict[str, Any]:
+    """An event as it is hashed, with its hash."""
+    return {**events.to_document(event), "hash": event.hash}
+
+
+def job_view(job: Job) -> dict[str, Any]:
+    """`files` of a finished export carry the path they can be fetched from."""
+    result: dict[str, Any] | None = None if job.result is None else dict(job.result)
+    if result and job.name is JobName.EXPORT and "files" in result:
+        base = f"/api/v1/jobs/{job.id}/files"
+        result["files"] = [{**file, "url": f"{base}/{file['name']}"} for file in result["files"]]
+        result["url"] = f"{base}/{result['index']}"
+    return {
+        "id": job.id,
+        "name": job.name.value,
+        "state": job.state.value,
+        "created_at": to_text(job.created_at),
+        "done": job.done,
+        "total": job.total,
+        "attempts": job.attempts,
+        "error": job.error,
+        "capture": job.arguments.get("capture"),
+        "result": result,
+    }
+
+
 def hit_view(hit: Hit) -> dict[str, Any]:
     """A search result: which capture, where in it, and which filters or words matched."""
     return {
@@ -125,3 +164,7 @@ def token_view(token: Token) -> dict[str, Any]:
 
 def _text(moment: datetime | None) -> str | None:
     return None if moment is None else to_text(moment)
+
+
+def _interval(span: Interval) -> dict[str, str]:
+    return {"start": to_text(span.start), "end": to_text(span.end)}

@@ -16,8 +16,8 @@ from archiver.ports import Catalogue, Clock, Jobs, Progress, Shelf, Transaction
 from archiver.requests import Request, once
 from archiver.timeline import Interval
 from archiver.times import from_text, to_text
-from archiver.values import Capture, Draft, Job, Json
-from archiver.vocabulary import EventType, JobName
+from archiver.values import Capture, Draft, Job, Json, Principal
+from archiver.vocabulary import EventType, JobName, Role
 
 FORMATS = ("mp4",)
 INDEX = "index.json"
@@ -51,15 +51,19 @@ class Exporting:
             what = self._arguments(owned(tx, request.organisation, capture), wanted, request)
 
             def act() -> str:
-                return self.jobs.enqueue(tx, JobName.EXPORT, self.new_id(), what).id
+                id = self.new_id()
+                return self.jobs.enqueue(tx, JobName.EXPORT, id, {**what, "export": id}).id
 
             return tx.jobs.get(once(tx, request, {"export": dict(what)}, act))
 
-    def run(self, job: Job, request: Request, progress: Progress) -> Json:
+    def run(self, arguments: Json, progress: Progress) -> Json:
         """Do what `ask` enqueued; its result."""
-        what = job.arguments
-        wanted = Wanted(tuple(what["sources"]), from_text(what["from"]), from_text(what["to"]), what["format"])
-        return self.export(request, what["capture"], wanted, job.id, progress)
+        who = arguments["principal"]
+        principal = Principal(who["id"], who["kind"], Role(who["role"]), who["purpose"])
+        span = from_text(arguments["from"]), from_text(arguments["to"])
+        wanted = Wanted(tuple(arguments["sources"]), *span, arguments["format"])
+        request = Request(arguments["organisation"], principal)
+        return self.export(request, arguments["capture"], wanted, arguments["export"], progress)
 
     def export(self, request: Request, capture: str, wanted: Wanted, folder: str, progress: Progress) -> Json:
         """Write the files and their index into `folder` of the shelf: `{files, index, sha256, size}`. Doing it again

@@ -35,6 +35,7 @@ class Media:
     type: str
     digest: str
     span: Interval
+    codecs: str
 
     @property
     def suffix(self) -> str:
@@ -87,9 +88,8 @@ class Playback:
             "segments": [[segment.key, segment.digest] for segment in cut.segments],
         }
         digest = canonical.digest_of(canonical.encode(identity))
-        return Media(
-            self.ropes.get(digest, lambda: spliced(self.vault, cut)), MEDIA_TYPES[cut.container], digest, cut.span
-        )
+        rope = self.ropes.get(digest, lambda: spliced(self.vault, cut))
+        return Media(rope, MEDIA_TYPES[cut.container], digest, cut.span, cut.codecs)
 
     def segment(self, organisation: str, capture: str, source: str, recording: str, seq: int) -> Media:
         """A stored segment as it is, for a playlist."""
@@ -99,7 +99,7 @@ class Playback:
         if not found.span.overlaps(self.rolled(asked)):
             raise NotFoundError(Mistake.NO_MEDIA)
         rope = Rope([Stored(found.key, found.version, 0, found.size, found.span)])
-        return Media(rope, MEDIA_TYPES[found.container], found.digest, found.span)
+        return Media(rope, MEDIA_TYPES[found.container], found.digest, found.span, found.codecs)
 
     def playlist(self, organisation: str, capture: str, source: str) -> str:
         """HLS (RFC 8216) over the stored segments: a byte range per GOP, the wall clock, a discontinuity at gaps."""
@@ -109,8 +109,10 @@ class Playback:
         ended = asked.state not in (CaptureState.BOOKED, CaptureState.RECORDING)
         return playlist(in_line(runs), asked.window, ended=ended)
 
-    def picture(self, organisation: str, capture: str, source: str, at: datetime, width: int) -> bytes:
-        """A JPEG of what was to be seen at `at`, at most `width` pixels wide; NotFoundError where nothing was."""
+    def picture(self, organisation: str, capture: str, source: str, at: datetime, width: int) -> tuple[bytes, Interval]:
+        """A JPEG of what was to be seen at `at`, at most `width` pixels wide, and the time of its fragment.
+        NotFoundError where nothing was.
+        """
         with self.catalogue.reading() as tx:
             self._captured(tx, organisation, capture, source)
             runs = self._runs(tx, source, Interval(at, at + timedelta(seconds=1)))
@@ -118,7 +120,7 @@ class Playback:
             raise NotFoundError(Mistake.NO_MEDIA)
         stored = frame(runs[0], at).stored
         data = b"".join(self.vault.read(stored.key, stored.offset, stored.size, stored.version))
-        return self.pictures.jpeg(runs[0].init.data + data, width)
+        return self.pictures.jpeg(runs[0].init.data + data, width), stored.span
 
     def rolled(self, capture: Capture) -> Interval:
         """The window with its rolls: all that may have been recorded for it."""

@@ -10,6 +10,7 @@ from archiver.completeness import Completeness
 from archiver.ports import Catalogue, Clock, Transaction
 from archiver.timeline import Interval
 from archiver.values import Capture, Project, SourceCoverage
+from archiver.vocabulary import CaptureState
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +68,19 @@ class Surveying:
             tx.registry.project(capture.project),
             tx.registry.location(capture.location).name,
             tuple(tx.registry.source(source).name for source in capture.sources),
-            survey(tx, capture, self.clock.now()),
+            survey(tx, capture, self._settled(tx, capture)),
         )
+
+    def _settled(self, tx: Transaction, capture: Capture) -> datetime:
+        """Until when it is known what was recorded: of a recording that is still under way, or not wholly deposited,
+        more may come.
+        """
+        if capture.state not in (CaptureState.RECORDING, CaptureState.SEALING):
+            return self.clock.now()
+        under_way = [
+            max((segment.span.end for segment in tx.segments.of_recording(row.id)), default=row.opened_at)
+            for source in capture.sources
+            for row in tx.recordings.touching(source, capture.window)
+            if row.segments is None or row.deposited < row.segments
+        ]
+        return min([self.clock.now(), *under_way])

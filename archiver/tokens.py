@@ -76,7 +76,10 @@ class Tokens:
 
     def recognise(self, secret: str) -> tuple[Token, Principal]:
         """Whose token this is. UnauthenticatedError for an unknown, expired or revoked one, without saying which."""
-        digest = digest_of_token(secret)
+        return self.recognise_digest(digest_of_token(secret))
+
+    def recognise_digest(self, digest: str) -> tuple[Token, Principal]:
+        """The same for a session, which knows its token's digest alone."""
         with self.catalogue.reading() as tx:
             token = tx.tokens.by_digest(digest)
         if token is None or not hmac.compare_digest(token.digest, digest) or not self._alive(token):

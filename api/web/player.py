@@ -1,0 +1,47 @@
+"""What the page's player plays: which source, from which moment, and whether a browser can."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+
+from api.services import Services
+from archiver.errors import InputError, MixedFormatsError, NotFoundError
+from archiver.surveying import Survey
+from archiver.times import to_text
+
+NEEDS_COPY = ("hvc1", "hev1")
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """`url` is None where nothing can be played; then `problem` is a word of the page, or there are `parts`."""
+
+    source: str
+    name: str
+    at: datetime
+    url: str | None = None
+    type: str | None = None
+    problem: str | None = None
+    parts: tuple[tuple[datetime, datetime], ...] = ()
+
+
+def player(
+    svc: Services, organisation: str, survey: Survey, source: str, at: datetime | None, to: datetime | None
+) -> Player | None:
+    """None while nobody asked to watch."""
+    capture = survey.capture
+    if source not in capture.sources:
+        return None
+    name = survey.names[capture.sources.index(source)]
+    start, end = at or capture.window.start, to or capture.window.end
+    try:
+        media = svc.playback.media(organisation, capture.id, source, start, end)
+    except MixedFormatsError as error:
+        return Player(source, name, start, parts=error.parts)
+    except (NotFoundError, InputError):
+        return Player(source, name, start, problem="no_media_at")
+    if any(codec.startswith(NEEDS_COPY) for codec in media.codecs.split(",")):
+        return Player(source, name, start, problem="rendition_pending")
+    query = urlencode({"from": to_text(start), "to": to_text(end)})
+    url = f"/api/v1/captures/{capture.id}/sources/{source}/media.mp4?{query}"
+    return Player(source, name, media.span.start, url, media.type)
