@@ -29,6 +29,11 @@ class Seals:
     findings: tuple[Finding, ...]
 
     @property
+    def exist(self) -> bool:
+        """Whether a seal was stated or lies there at all."""
+        return bool(self.objects or self.findings)
+
+    @property
     def sound(self) -> bool:
         return all(finding.code is FindingCode.SIGNER_UNTRUSTED for finding in self.findings)
 

@@ -26,17 +26,19 @@ class _Claim:
 
 
 def find_strays(
-    vault: Vault, ledger: Ledger, seals: Sequence[Seals], rolls: Rolls, *, whole: bool
+    vault: Vault, ledger: Ledger, seals: Sequence[Seals], rolls: Rolls, within: Sequence[str] | None = None
 ) -> Iterator[Finding]:
     """What no seal of `seals` lists and nothing excuses: an unsealed capture's window, a `footage.late` event, or a
     seal or custody that can't be read (that is reported by itself).
 
-    Without `whole`, only media that lies in a claim of one of `seals` counts.
+    With `within` (prefixes of keys), only media under them that lies in a claim of one of `seals` counts.
     """
     listed = {key for each in seals for key in each.entries} | set(_late(ledger))
     claims = list(_claims(ledger, rolls))
     judged = {each.capture for each in seals if each.sound}
-    for stored in vault.list():
+    whole = within is None
+    prefixes = [""] if within is None else within
+    for stored in (stored for prefix in prefixes for stored in vault.list(prefix)):
         key = keys.parse_segment(stored.key)
         if key is None:
             if whole and not (keys.is_known(stored.key) and _is_stated(stored.key, seals)):

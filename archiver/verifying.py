@@ -41,14 +41,6 @@ NO_ROOTS = "the signer is not checked against a root that you hold"
 
 
 @dataclass(frozen=True, slots=True)
-class _Subject:
-    """A capture that is to be verified: all that is needed to find its seal."""
-
-    capture: str
-    site: str
-
-
-@dataclass(frozen=True, slots=True)
 class Verifying:
     """Verifies captures. `roots` are PEM certificates that the caller trusts, None for no check of the signer.
 
@@ -65,52 +57,51 @@ class Verifying:
     def verify(self, capture: str, progress: Progress | None = None) -> Verification:
         """Verify one sealed capture. NotFoundError if the vault knows no such seal."""
         ledger = self._ledger()
-        subject = next((each for each in self._subjects(ledger) if each.capture == capture), None)
-        if subject is None:
+        site = _site(ledger, capture) or self._lying().get(capture)
+        seals = self._reader().read(site, capture, ledger) if site else None
+        if seals is None or not seals.exist:
             raise NotFoundError(f"the vault holds no seal of capture {capture}")
-        return self._verify(ledger, [subject], progress, whole=False)
+        return self._verify(ledger, [seals], progress, within=_places(seals))
 
     def verify_all(self, progress: Progress | None = None) -> Verification:
         """Verify every sealed capture, and that nothing else lies in the vault."""
         ledger = self._ledger()
-        return self._verify(ledger, self._subjects(ledger), progress, whole=True)
+        sealed = {event.subject for event in ledger.of_type(EventType.CAPTURE_SEALED)}
+        stated = {capture: site for capture in sealed if (site := _site(ledger, capture))}
+        reader = self._reader()
+        captures = sorted((self._lying() | stated).items())
+        seals = [reader.read(site, capture, ledger) for capture, site in captures]
+        return self._verify(ledger, seals, progress, within=None)
 
     def _ledger(self) -> Ledger:
         return read_ledger(self.vault, self.checker, self.catalogue)
 
-    def _subjects(self, ledger: Ledger) -> list[_Subject]:
-        """Captures of which a seal was stated, or lies in the vault."""
-        sites = {str(event.subject): str(event.payload["site"]) for event in ledger.of_type(EventType.CAPTURE_BOOKED)}
-        sealed = {event.subject for event in ledger.of_type(EventType.CAPTURE_SEALED)}
-        found = {key.capture: key.site for stored in self.vault.list() if (key := keys.parse_seal(stored.key))}
-        known = found | {capture: sites[capture] for capture in sealed if capture in sites}
-        return [_Subject(capture, site) for capture, site in sorted(known.items())]
+    def _reader(self) -> SealReader:
+        return SealReader(self.vault, self.checker, self.roots)
+
+    def _lying(self) -> dict[str, str]:
+        """Captures of which a seal lies in the vault, whatever the events say, and their sites."""
+        return {key.capture: key.site for stored in self.vault.list() if (key := keys.parse_seal(stored.key))}
 
     def _verify(
-        self, ledger: Ledger, subjects: Sequence[_Subject], progress: Progress | None, *, whole: bool
+        self, ledger: Ledger, seals: Sequence[Seals], progress: Progress | None, *, within: Sequence[str] | None
     ) -> Verification:
-        seals = [
-            SealReader(self.vault, self.checker, self.roots).read(subject.site, subject.capture, ledger)
-            for subject in subjects
-        ]
-        masters = self._masters(seals, progress)
+        sizes = (entry.size for each in seals for entry in each.entries.values())
+        reader = MasterReader(self.vault, _Counter(progress, sum(sizes)))
         findings = [*ledger.findings]
         for each in seals:
-            findings += each.findings
-            findings += self._contents(each, masters) if each.sound else []
-        findings += [master.finding for master in masters.values() if master.finding]
-        reported = {finding.object for finding in findings}
-        locks = (finding for each in seals for finding in self._locks(each, ledger, masters))
-        findings += [finding for finding in locks if finding.object not in reported]
-        findings += find_strays(self.vault, ledger, seals, self.rolls, whole=whole)
+            findings += self._capture(each, ledger, reader)
+        findings += find_strays(self.vault, ledger, seals, self.rolls, within)
         return _verification(findings, self.roots)
 
-    def _masters(self, seals: Iterable[Seals], progress: Progress | None) -> dict[str, Master]:
-        """Every listed segment, read once, though two captures may list it."""
-        entries = {key: entry for each in seals for key, entry in each.entries.items()}
-        counter = _Counter(progress, sum(entry.size for entry in entries.values()))
-        reader = MasterReader(self.vault, counter)
-        return {key: reader.read(entry) for key, entry in sorted(entries.items())}
+    def _capture(self, seals: Seals, ledger: Ledger, reader: MasterReader) -> list[Finding]:
+        masters = {key: reader.read(entry) for key, entry in sorted(seals.entries.items())}
+        findings = [*seals.findings, *(master.finding for master in masters.values() if master.finding)]
+        if seals.sound:
+            findings += self._contents(seals, masters)
+        reported = {finding.object for finding in findings}
+        locks = self._locks(seals, ledger, masters)
+        return findings + [finding for finding in locks if finding.object not in reported]
 
     def _contents(self, seals: Seals, masters: dict[str, Master]) -> Iterator[Finding]:
         """What the current manifest states of its segments."""
@@ -161,6 +152,18 @@ class _Counter:
         self.done += size
         if self.progress:
             self.progress(min(self.done, self.total), self.total)
+
+
+def _site(ledger: Ledger, capture: str) -> str | None:
+    """Where a capture was booked, as its events say."""
+    booked = (event for event in ledger.chain(capture) if event.type == EventType.CAPTURE_BOOKED)
+    return next((str(event.payload["site"]) for event in booked), None)
+
+
+def _places(seals: Seals) -> list[str]:
+    """Where a capture's media lies in the vault."""
+    booking = seals.current.booking if seals.current else None
+    return [f"{booking.site}/{source}" for source in booking.sources] if booking else []
 
 
 def _pieces(masters: Sequence[Master]) -> list[coverage.Piece] | None:
