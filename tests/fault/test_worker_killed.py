@@ -264,6 +264,31 @@ def test_a_camera_that_is_cut_off_is_one_outage(site: Site, farm: BackgroundFarm
     assert 2 < lost.span.length.total_seconds() < 9
 
 
+@pytest.mark.parametrize("site", [2], indirect=True)
+def test_a_duty_that_nobody_recorded_is_ended_as_one_outage(site: Site) -> None:
+    """Its end passed before any worker lived."""
+    until(lambda: datetime.now(UTC) > site.duty.span.end)
+    site.start()
+    until(lambda: site.state() is DutyState.ENDED)
+    assert [(each.cause, each.span) for each in site.outages()] == [(GapCause.NOT_STARTED, site.duty.span)]
+    assert site.segments() == []
+
+
+@pytest.mark.parametrize("site", [9], indirect=True)
+def test_a_duty_that_ended_after_its_recorder_died_is_salvaged_and_ended(site: Site) -> None:
+    """What was recorded is deposited, the rest is an outage to the duty's end."""
+    first = site.start()
+    until(lambda: len(site.segments()) >= 1)
+    first.kill()
+    until(lambda: datetime.now(UTC) > site.duty.span.end)
+    site.start()
+    until(lambda: site.state() is DutyState.ENDED)
+    until(lambda: site.spooled_bytes() == 0)
+    assert site.unaccounted() == []
+    (restarted,) = [each for each in site.outages() if each.cause is GapCause.RESTARTED]
+    assert restarted.span.end == site.duty.span.end
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("site", [75], indirect=True)
 def test_ten_kills_at_random_moments(site: Site) -> None:

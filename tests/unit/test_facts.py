@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archiver.canonical import decode_object, encode, plain
@@ -49,6 +49,7 @@ WHOLE = [
 ]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(WHOLE), st.data())
 def test_damage_is_a_format_error(whole: bytes, data: st.DataObject) -> None:
     """A parser of files leaks nothing else."""

@@ -1,6 +1,6 @@
 """Backoff of reconnects."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.reconnect import CAP_S, STEADY_S, Backoff
@@ -16,12 +16,14 @@ def after(media: list[float]) -> Backoff:
     return backoff
 
 
+@settings(deadline=None)
 @given(losses, chances)
 def test_waits_stay_under_the_cap(media: list[float], chance: float) -> None:
     """However long a source is away, its return is noticed within the cap."""
     assert 0 <= after(media).delay_s(chance) <= CAP_S
 
 
+@settings(deadline=None)
 @given(losses, chances)
 def test_a_brief_success_does_not_reset(media: list[float], chance: float) -> None:
     """Without a steady stream every loss makes the next wait as long or longer."""

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archiver.timeline import Interval
@@ -38,6 +38,7 @@ holdings = st.lists(
 ).map(lambda found: {held.duty.id: held for held in found})
 
 
+@settings(deadline=None)
 @given(holdings, plans)
 def test_after_the_catalogue_spoke_the_worker_holds_what_is_its_own(
     held: dict[str, Held], plan: list[Assignment]
@@ -51,6 +52,7 @@ def test_after_the_catalogue_spoke_the_worker_holds_what_is_its_own(
     assert after - mine == {id for id in planned if id in held and not held[id].claimed}
 
 
+@settings(deadline=None)
 @given(holdings, plans)
 def test_what_was_followed_is_settled(held: dict[str, Held], plan: list[Assignment]) -> None:
     """The same answer again changes nothing."""
@@ -61,6 +63,7 @@ def test_what_was_followed_is_settled(held: dict[str, Held], plan: list[Assignme
     assert follow_catalogue(settled, plan, "me") == Decision()
 
 
+@settings(deadline=None)
 @given(holdings, plans, st.integers(0, 4))
 def test_without_the_catalogue_nothing_is_given_up(held: dict[str, Held], plan: list[Assignment], free: int) -> None:
     """What is its own is resumed, what is planned starts in time, and the capacity holds (I5)."""

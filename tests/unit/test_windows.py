@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archiver.timeline import Interval, clip, subtract, union
@@ -68,6 +68,7 @@ windows = st.lists(intervals(0, 120), max_size=6)
 future = Interval(NOW, NOW + timedelta(days=1))
 
 
+@settings(deadline=None)
 @given(windows, duties())
 def test_the_future_is_covered_exactly(wanted: list[Interval], existing: list[Duty]) -> None:
     """From now on the duties cover the windows and nothing else, but for the stub of a claimed duty nobody wants."""
@@ -76,6 +77,7 @@ def test_the_future_is_covered_exactly(wanted: list[Interval], existing: list[Du
     assert clip(real, future) == clip(wanted, future)
 
 
+@settings(deadline=None)
 @given(windows, duties())
 def test_one_recorder_at_a_time(wanted: list[Interval], existing: list[Duty]) -> None:
     """No two duties of a source overlap."""
@@ -83,6 +85,7 @@ def test_one_recorder_at_a_time(wanted: list[Interval], existing: list[Duty]) ->
     assert all(first.span.end <= second.span.start for first, second in pairwise(after))
 
 
+@settings(deadline=None)
 @given(windows, duties())
 def test_planning_again_changes_nothing(wanted: list[Interval], existing: list[Duty]) -> None:
     """The plan is a fixed point."""
@@ -90,6 +93,7 @@ def test_planning_again_changes_nothing(wanted: list[Interval], existing: list[D
     assert planned(wanted, after) == Changes()
 
 
+@settings(deadline=None)
 @given(windows, duties(), st.randoms())
 def test_order_does_not_matter(wanted: list[Interval], existing: list[Duty], random: Random) -> None:
     """Windows and duties may come in any order."""
@@ -99,6 +103,7 @@ def test_order_does_not_matter(wanted: list[Interval], existing: list[Duty], ran
     assert planned(wanted, existing) == expected
 
 
+@settings(deadline=None)
 @given(windows, duties())
 def test_what_began_or_is_held_keeps_its_id(wanted: list[Interval], existing: list[Duty]) -> None:
     """A begun or held duty is resized at its end only (a claimed one before its start may move it); the past stays."""
