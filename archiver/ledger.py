@@ -2,13 +2,14 @@
 name each other, chains, and the last signed checkpoint over all of it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from archiver import events, keys, times
 from archiver.canonical import digest_of
 from archiver.custody import Checkpoint, parse_checkpoint, root_of
+from archiver.documents import Fields
 from archiver.errors import FormatError, NotFoundError, TamperError
 from archiver.ports import Catalogue, SignatureChecker, Vault
 from archiver.values import Batch, Event, Finding
@@ -86,12 +87,13 @@ def read_ledger(vault: Vault, checker: SignatureChecker, catalogue: Catalogue | 
     ordered = _ordered(custody)
     if not custody.findings:
         _check_root(custody, ordered)
-    chains = _chains(batch.content for batch in ordered if batch.content)
+    reported = {finding.object for finding in custody.findings}
+    chains = _chains(batch.content for batch in ordered if batch.content and batch.key not in reported)
     if catalogue is not None:
         chains = _extended(chains, catalogue)
     if not custody.findings:
         _check_chains(custody, chains)
-    return Ledger(chains, tuple(custody.findings))
+    return Ledger(_understood(custody, chains), tuple(custody.findings))
 
 
 # ------------------------------------------------------------------ reading
@@ -267,6 +269,38 @@ def _check_root(custody: _Custody, ordered: Sequence[_Batch]) -> None:
             break
     if root_of(heads) != last.content.root:
         custody.broken(last.key, f"root {last.content.root}", f"root {root_of(heads)} over {len(heads)} chains")
+
+
+_NEEDED: Mapping[str, Callable[[Fields], object]] = {
+    EventType.CAPTURE_BOOKED: lambda fields: (fields.text("site"), fields.texts("sources"), _times(fields, True)),
+    EventType.CAPTURE_CHANGED: lambda fields: _times(fields, False),
+    EventType.CAPTURE_STOPPED: lambda fields: fields.moment("at"),
+    EventType.CAPTURE_SEALED: lambda fields: (fields.count("revision"), fields.digest("sha256")),
+    EventType.RETENTION_BOUND: lambda fields: fields.moment("until"),
+    EventType.RETENTION_EXTENDED: lambda fields: fields.moment("until"),
+    EventType.FOOTAGE_LATE: lambda fields: fields.texts("segments"),
+}
+"""What a verification reads of an event's payload."""
+
+
+def _times(fields: Fields, required: bool) -> list[datetime]:
+    return [fields.moment(key) for key in ("start", "end") if required or key in fields.values]
+
+
+def _understood(custody: _Custody, chains: Chains) -> Chains:
+    """The chains without the events that don't say what their type says; those break the custody."""
+    return {subject: [event for event in chain if _says(custody, event)] for subject, chain in chains.items()}
+
+
+def _says(custody: _Custody, event: Event) -> bool:
+    needed = _NEEDED.get(event.type)
+    try:
+        if needed:
+            needed(Fields.of(event.type, event.payload))
+    except FormatError as problem:
+        custody.broken(f"{event.subject}#{event.seq}", f"a payload of {event.type}", str(problem))
+        return False
+    return True
 
 
 def _check_chains(custody: _Custody, chains: Chains) -> None:

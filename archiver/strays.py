@@ -74,13 +74,13 @@ def _claims(ledger: Ledger, rolls: Rolls) -> Iterator[_Claim]:
         if any(event.type == EventType.CAPTURE_CANCELLED for event in chain):
             continue
         window, stopped_at = _window(booked, chain)
-        span = rolls.claim(window, stopped_at)
+        span = window and rolls.claim(window, stopped_at)
         if span:
             yield _Claim(booked.subject, frozenset(map(str, booked.payload["sources"])), span)
 
 
-def _window(booked: Event, chain: Sequence[Event]) -> tuple[Interval, datetime | None]:
-    """A capture's window after its changes, and when it was first stopped."""
+def _window(booked: Event, chain: Sequence[Event]) -> tuple[Interval | None, datetime | None]:
+    """A capture's window after its changes (None if it has no length), and when it was first stopped."""
     stated = {"start": booked.payload["start"], "end": booked.payload["end"]}
     stopped_at: datetime | None = None
     for event in chain:
@@ -88,7 +88,8 @@ def _window(booked: Event, chain: Sequence[Event]) -> tuple[Interval, datetime |
             stated |= {name: event.payload[name] for name in stated if name in event.payload}
         elif event.type == EventType.CAPTURE_STOPPED and stopped_at is None:
             stopped_at = from_text(str(event.payload["at"]))
-    return Interval(from_text(str(stated["start"])), from_text(str(stated["end"]))), stopped_at
+    start, end = from_text(str(stated["start"])), from_text(str(stated["end"]))
+    return Interval(start, end) if start < end else None, stopped_at
 
 
 def _span(vault: Vault, media: str) -> Interval | None:
