@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from archiver.ports import Transaction
 from archiver.times import to_text
 from archiver.values import ARCHIVE, Capture, Draft, Json
-from archiver.vocabulary import EventType
+from archiver.vocabulary import EndBasis, EventType
 from retention.facts import record_of
 from retention.policy import MINIMUM_YEARS, Keeping, Record, check_years, decide, governing_years, years_later
 
@@ -16,10 +16,11 @@ from retention.policy import MINIMUM_YEARS, Keeping, Record, check_years, decide
 @dataclass(frozen=True, slots=True)
 class Binding:
     """The port `Retention`: dates by the policies' rows, in the archive's time zone, nothing below `minimum`
-    years (at least 15, InputError)."""
+    years (at least 15, InputError). `bases` are the facts that can end a procurement (evidence rule 4)."""
 
     zone: ZoneInfo
     minimum: int = MINIMUM_YEARS
+    bases: frozenset[str] = frozenset(EndBasis)
 
     def __post_init__(self) -> None:
         check_years(self.minimum, "retention.minimum_years")
@@ -34,7 +35,7 @@ class Binding:
 
     def decide(self, tx: Transaction, capture: Capture, now: datetime) -> tuple[Record, Keeping]:
         """The facts of a capture's date, and the date that they lead to at `now`."""
-        record = record_of(tx, capture, now)
+        record = record_of(tx, capture, now, self.bases)
         return record, decide(record, now, self.zone, self.minimum)
 
     def _bind(self, tx: Transaction, capture: Capture, now: datetime) -> datetime:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from archiver import keys
+from archiver.claims import Rolls
 from archiver.ports import Catalogue, Clock, Progress, Transaction, Vault
 from archiver.values import ARCHIVE, Capture, Draft, Segment
 from archiver.vocabulary import CaptureState, EventType
@@ -103,8 +104,8 @@ class Renewal:
         return Extension(capture.id, capture.retain_until, keeping.until)
 
     def _segments(self, tx: Transaction, capture: Capture) -> list[Segment]:
-        claimed = capture.window.widened(self.pre_roll, self.post_roll)
-        return [segment for source in capture.sources for segment in tx.segments.touching(source, claimed)]
+        rolls = Rolls(self.pre_roll, self.post_roll)
+        return [segment for source in capture.sources for segment in rolls.segments(tx, capture, source)]
 
     def _raise_locks(self, capture: Capture, segments: Sequence[Segment], until: datetime) -> set[str]:
         """The keys whose locks are raised now: segments, their sidecars, and every document of the seal."""

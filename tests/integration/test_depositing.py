@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from archiver import keys, sidecar
+from archiver.adapters.vault_local import LocalVault
 from archiver.errors import FormatError, NotFoundError, TamperError, VaultUnavailableError
 from archiver.times import to_text
 from archiver.vocabulary import EventType
@@ -132,3 +133,49 @@ def test_a_stopped_capture_claims_nothing_after_its_stop(archive, capture, tmp_p
         append(tx, EventType.CAPTURE_STARTED, capture, {"id": capture, "at": to_text(START)})
         append(tx, EventType.CAPTURE_STOPPED, capture, {"id": capture, "at": to_text(START - timedelta(seconds=1))})
         assert archive.readiness.rolls.captures(tx, tx.captures.get(capture).sources[0], WINDOW) == []
+
+
+@pytest.mark.parametrize("step", ["copied", "locked", "linked", "durable"])
+@pytest.mark.parametrize("time", [1, 2])
+def test_a_deposit_that_was_cut_off_is_completed_by_the_next(archive, segments, step, time):
+    """At any step of either put: one object, one row, the same bytes (I3)."""
+    first, *_ = segments
+    seen: list[str] = []
+
+    def cut_off(done: str) -> None:
+        seen.append(done)
+        if seen.count(step) == time:
+            raise KeyboardInterrupt
+
+    broken = LocalVault(archive.home / "vault", archive.clock, cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        replace(archive.depositing, vault=broken).deposit(first.media, first.sidecar)
+    with archive.catalogue.reading() as tx:
+        assert not tx.segments.each()
+    row = archive.depositing.deposit(first.media, first.sidecar)
+    with archive.catalogue.reading() as tx:
+        assert tx.segments.each() == [row]
+    assert b"".join(archive.vault.read(row.key)) == first.media.read_bytes()
+    assert b"".join(archive.vault.read(keys.sidecar(row.key))) == first.sidecar
+
+
+def test_a_booking_that_comes_in_between_raises_the_lock_before_the_row(archive, capture, segments):
+    """The vault's lock never ends before the date that the catalogue has for it."""
+    first, *_ = segments
+    long = span(0, 30 * 86400)
+
+    class Slow(ForgetfulVault):
+        """Somebody books a longer window while the bytes are on their way."""
+
+        def stat(self, key: str, version: str | None = None):
+            if not booked:
+                with archive.catalogue.transaction() as tx:
+                    known = tx.captures.get(capture)
+                    booked.append(book(tx, known.project, known.location, [first.side.place.source], long))
+            return self._vault.stat(key, version)
+
+    booked: list[str] = []
+    row = replace(archive.depositing, vault=Slow(archive)).deposit(first.media, first.sidecar)
+    until = after_day(last_day(local_day(long.end, SHANGHAI), 15), SHANGHAI)
+    assert row.retain_until == until
+    assert locked_until(archive, row.key) == locked_until(archive, keys.sidecar(row.key)) == until

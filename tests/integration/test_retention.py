@@ -6,7 +6,8 @@ import pytest
 
 from archiver import keys
 from archiver.errors import ConflictError, InputError
-from archiver.vocabulary import EventType
+from archiver.vocabulary import EndBasis, EventType
+from retention.binding import Binding
 from retention.due import DueDates
 from retention.ending import Ending
 from retention.policies import Policies
@@ -191,3 +192,11 @@ def test_no_end_no_due_date(archive, sealed, due):
     pass_days(archive, 60 * 366)
     item = due.explain(sealed)
     assert (item.due, item.eligible) == (None, False)
+
+
+def test_only_the_configured_facts_end_a_procurement(archive, sealed, ending):
+    """An archive that doesn't count query replies isn't moved by one (evidence rule 4)."""
+    ending.end(project_of(archive, sealed), date(2026, 11, 23), "query_reply", "reply 3", "Li Hua", CLERK)
+    strict = Binding(SHANGHAI, bases=frozenset({EndBasis.ACCEPTANCE}))
+    assert DueDates(archive.catalogue, archive.binding, archive.clock).explain(sealed).due is not None
+    assert DueDates(archive.catalogue, strict, archive.clock).explain(sealed).due is None
