@@ -15,6 +15,9 @@ from archiver.requests import Request as Asked
 from archiver.values import Draft, Principal, Token
 from archiver.vocabulary import EventType
 
+COOKIE_FREE = frozenset({"/signin", "/signout", "/language", "/api/v1/session"})
+"""Where a session begins and ends: these routes check the origin themselves."""
+
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_PURPOSE = 200
 

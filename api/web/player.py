@@ -20,7 +20,6 @@ class Player:
     name: str
     at: datetime
     url: str | None = None
-    type: str | None = None
     problem: str | None = None
     parts: tuple[tuple[datetime, datetime], ...] = ()
 
@@ -44,4 +43,4 @@ def player(
         return Player(source, name, start, problem="rendition_pending")
     query = urlencode({"from": to_text(start), "to": to_text(end)})
     url = f"/api/v1/captures/{capture.id}/sources/{source}/media.mp4?{query}"
-    return Player(source, name, media.span.start, url, media.type)
+    return Player(source, name, media.span.start, url)

@@ -90,6 +90,8 @@ def render(request: Request, svc: Services, template: str, status: int = 200, **
         t=partial(words.word, spoken),
         term=partial(words.term, spoken),
         wrong=partial(words.mistake, spoken),
+        reason=partial(words.reason, spoken),
+        said=partial(words.said, spoken),
         language=spoken,
         here=here if request.method == "GET" else "/",
         when=partial(when, svc.zone),

@@ -219,6 +219,20 @@ _SHORT_MISTAKES: Mapping[Mistake, str] = {
 }
 
 
+_PHRASES: Mapping[str, str] = {
+    "the procurement has not ended": "采购尚未结束",
+    "the procurement ended on": "采购结束日期为",
+    "Government Procurement Law Art. 42 asks for 15 years from its end": (
+        "《政府采购法》第四十二条规定自采购结束之日起至少保存十五年"
+    ),
+    "the date moves on each year": "在此之前保管期限逐年顺延",
+    "no media, and no recorder said why": "没有音视频数据,录制程序也未说明原因",
+    "no recorder had begun": "录制程序尚未开始",
+    "stopped by a person at": "人工停止于",
+}
+"""Sentences of retention and coverage, as they are written there."""
+
+
 def word(language: Language, key: str, **values: object) -> str:
     """A word of the page; `values` fill its braces."""
     return WORDS[key][LANGUAGES.index(language)].format(**values)
@@ -228,6 +242,21 @@ def mistake(language: Language, message: str) -> str:
     """What is wrong with an input, in the reader's language; as it is where nobody translated it."""
     known = {str(one): text for one, text in _SHORT_MISTAKES.items()}
     return known.get(message, message) if language == "zh" else message[:1].upper() + message[1:]
+
+
+def reason(language: Language, text: str) -> str:
+    """Why a record is kept: what follows the date, which the page shows itself."""
+    _, _, because = text.partition(" because ")
+    return said(language, because or text)
+
+
+def said(language: Language, text: str) -> str:
+    """What the archive itself states in English, in the reader's language where a phrase is known."""
+    if language == "en":
+        return text
+    for phrase, chinese in _PHRASES.items():
+        text = text.replace(phrase, chinese)
+    return text
 
 
 def term(language: Language, value: str) -> str:

@@ -26,9 +26,7 @@ if (video) {
     const moment = new Date((Number(video.dataset.from) + video.currentTime + offset) * 1000);
     wall.textContent = `${moment.toISOString().slice(0, 19).replace("T", " ")} ${zone}`;
   });
-  const failed = () => { document.getElementById("play-failed").hidden = false; };
-  video.addEventListener("error", failed);
-  video.querySelector("source").addEventListener("error", failed);
+  video.addEventListener("error", () => { document.getElementById("play-failed").hidden = false; });
 }
 
 // Filters that act at once.
