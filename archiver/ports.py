@@ -42,7 +42,7 @@ from archiver.values import (
     Token,
     View,
 )
-from archiver.vocabulary import CaptureState, GapCause, JobName, VaultLabel
+from archiver.vocabulary import CaptureState, GapCause, JobName, JobState, VaultLabel
 
 
 class Clock(Protocol):
@@ -354,6 +354,10 @@ class JobRows(Protocol):
         ...
 
     def get(self, id: str) -> Job: ...
+    def in_state(self, state: JobState, limit: int = 100) -> Sequence[Job]:
+        """Newest first."""
+        ...
+
     def update(self, job: Job) -> None: ...
 
 

@@ -11,7 +11,7 @@ from archiver.vocabulary import JobName, JobState
 
 log = logging.getLogger(__name__)
 SHOWN_EVERY_S = 1.0
-UseCase = Callable[[Json, Progress], Json | None]
+UseCase = Callable[[Job, Progress], Json | None]
 
 
 class JobRunner:
@@ -29,7 +29,7 @@ class JobRunner:
             job = replace(job, state=JobState.RUNNING, attempts=job.attempts + 1)
             tx.jobs.update(job)
         try:
-            result = self._use_cases[job.name](job.arguments, _Shown(self._catalogue, self._clock, job))
+            result = self._use_cases[job.name](job, _Shown(self._catalogue, self._clock, job))
         except ArchiverError as error:
             level = logging.WARNING if isinstance(error, UnavailableError) else logging.ERROR
             log.log(level, "job %s, attempt %d: %s: %s", id, job.attempts, error.code, error)

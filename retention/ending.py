@@ -1,6 +1,7 @@
 """The end of a procurement, which starts the retention of all its records, and complaints that suspend it
 (evidence rules 2, 4 and 8)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -15,11 +16,14 @@ from retention.policy import local_day
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """States ends and complaints of projects. The locks follow in the renewal job."""
+    """States ends and complaints of projects. `on_end` is told of an end in the same transaction: the dates and locks
+    of the project's captures are to follow.
+    """
 
     catalogue: Catalogue
     clock: Clock
     zone: ZoneInfo
+    on_end: Callable[[Transaction, str], None] = lambda _tx, _project: None
 
     def end(self, project: str, day: date, basis: str, document: str, signer: str, principal: Principal) -> Project:
         """State that `project` ended on `day` (in the archive's time zone), on which basis, by which document,
@@ -35,6 +39,7 @@ class Ending:
         with self.catalogue.transaction() as tx:
             tx.registry.project(project)
             self._state(tx, project, EventType.PROJECT_ENDED, payload, principal)
+            self.on_end(tx, project)
             return tx.registry.project(project)
 
     def open_complaint(self, project: str, document: str, principal: Principal) -> None:

@@ -11,6 +11,7 @@ from archiver.adapters.catalogue.engine import inserting, wrote
 from archiver.adapters.catalogue.registry import one
 from archiver.errors import NotFoundError
 from archiver.values import Job, Token, View
+from archiver.vocabulary import JobState
 
 
 class SqlJobRows:
@@ -23,6 +24,11 @@ class SqlJobRows:
 
     def get(self, id: str) -> Job:
         return rows.job(one(self._connection, tables.job, id))
+
+    def in_state(self, state: JobState, limit: int = 100) -> Sequence[Job]:
+        table = tables.job
+        asked = sa.select(table).where(table.c.state == state).order_by(table.c.created_at.desc()).limit(limit)
+        return [rows.job(row) for row in self._connection.execute(asked).mappings()]
 
     def update(self, job: Job) -> None:
         """NotFoundError if it was never added."""

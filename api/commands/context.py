@@ -1,0 +1,40 @@
+"""What every command starts from: the installation at the home folder, and who is asking."""
+
+import getpass
+from typing import cast
+
+import typer
+from config.wiring import Installation
+
+from api.output import Output
+from archiver.requests import Request
+from archiver.values import Principal
+from archiver.vocabulary import Role
+from config.settings import load
+
+PAGE = 100
+
+
+def output(context: typer.Context) -> Output:
+    return cast(Output, context.obj)
+
+
+def installation(context: typer.Context) -> Installation:
+    """The home folder, made ready on first use."""
+    ready = Installation(load(output(context).home))
+    ready.set_up()
+    context.call_on_close(ready.close)
+    return ready
+
+
+def operator() -> Principal:
+    """Who sits at this machine: whoever may read the home folder's keys is its administrator."""
+    return Principal(f"local:{getpass.getuser()}", "local", Role.ADMINISTRATOR)
+
+
+def organisation(ready: Installation) -> str:
+    return ready.settings.archive.organisation
+
+
+def request(ready: Installation) -> Request:
+    return Request(ready.settings.archive.organisation, operator())

@@ -1,0 +1,48 @@
+"""`archiver serve`: the API and the page on granian, in one process."""
+
+import asyncio
+import logging
+import signal
+import socket
+from pathlib import Path
+
+from fastapi import FastAPI
+from granian.constants import Interfaces
+from granian.server.embed import Server
+
+log = logging.getLogger(__name__)
+ADDRESS_FILE = "api"
+
+
+def free_port(host: str) -> int:
+    """A port of `host` that nothing listens on at this moment."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def address(host: str, port: int) -> str:
+    """The page's address."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(app: FastAPI, host: str, port: int, home: Path) -> int:
+    """Until SIGTERM or SIGINT. Port 0 takes a free one; the address stands in `<home>/api` meanwhile."""
+    port = port or free_port(host)
+    note = home / ADDRESS_FILE
+    note.write_text(address(host, port) + "\n", encoding="utf-8")
+    try:
+        asyncio.run(_serve(app, host, port))
+    finally:
+        note.unlink(missing_ok=True)
+    return 0
+
+
+async def _serve(app: FastAPI, host: str, port: int) -> None:
+    server = Server(app, address=host, port=port, interface=Interfaces.ASGI, log_enabled=False, websockets=False)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    log.info("listening on %s", address(host, port))
+    await server.serve()
