@@ -89,7 +89,7 @@ def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(ArchiverError, known)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(Exception, lambda _request, _error: problems.from_failure())
+    app.add_exception_handler(Exception, problems.from_failure)
 
 
 def _is_page(request: Request) -> bool:

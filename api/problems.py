@@ -100,8 +100,9 @@ def from_http(error: HTTPException) -> JSONResponse:
     return problem(error.status_code, codes.get(error.status_code, "HTTP"), str(error.detail), headers=error.headers)
 
 
-def from_failure() -> JSONResponse:
+def from_failure(request: Request, error: Exception) -> JSONResponse:
     """The outermost boundary: the log has the details, the answer has none."""
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return problem(500, "INTERNAL", "the archive failed; the log says why")
 
 
