@@ -1,15 +1,18 @@
 """`archiver up`, `serve`, `work`, `tick`, `cameras`: the processes."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from api.commands.context import installation
+from api import demo as story
+from api.commands.context import installation, output
 from api.output import note
 from archiver.adapters.parents import die_with_parent
 from config import processes
+from config.develop import CHECKOUT
 from config.wiring import Installation
 from ingest.cameras.codecs import AudioCodec, VideoCodec
 from ingest.cameras.command import CamerasOptions, run_cameras
@@ -65,6 +68,22 @@ def cameras(
     raise typer.Exit(run_cameras(options, sys.stdout))
 
 
+def demo(
+    context: typer.Context,
+    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Default: ARCHIVER_HOME, else .demo")] = None,
+    once: Annotated[bool, typer.Option("--once", help="End by itself.")] = False,
+    seconds: Annotated[float, typer.Option(min=30, max=3600, help="Length of the window.")] = 30.0,
+    real_retention: Annotated[
+        bool, typer.Option("--real-retention", help="On S3: lock by the policy, not for one day.")
+    ] = False,
+) -> None:
+    """Virtual cameras, a booked window, a camera cut off, seal, search, export, proof. Exit code 1 if any fails."""
+    answer = output(context)
+    home = folder or answer.home or Path(os.environ.get("ARCHIVER_HOME") or CHECKOUT / ".demo")
+    held = story.run(home.expanduser().absolute(), seconds, not once, answer.thing)
+    raise typer.Exit(0 if held else 1)
+
+
 def _login(file: str) -> Login | None:
     if file == "-":
         return None
@@ -80,4 +99,4 @@ def _begin(context: typer.Context, supervised: bool) -> Installation:
     return ready
 
 
-commands = (up, serve, work, tick, cameras)
+commands = (demo, up, serve, work, tick, cameras)
