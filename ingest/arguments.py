@@ -24,6 +24,8 @@ Options = Mapping[str, str | int]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
+_MEMORY = re.compile(r" @ 0x[0-9a-f]+")
+"""Where ffmpeg kept something: noise, and never the same twice."""
 _MOVFLAGS = "+frag_keyframe+delay_moov+default_base_moof+skip_trailer"
 
 
@@ -97,7 +99,7 @@ def redacted(text: str, address: str) -> str:
     """`text` without the address, its parts that may be secret (user, password, path, query), or any user-info."""
     for secret in sorted(_secrets(address), key=len, reverse=True):
         text = text.replace(secret, "…")
-    return _USER_INFO.sub("…@", text)
+    return _MEMORY.sub("", _USER_INFO.sub("…@", text))
 
 
 def _secrets(address: str) -> set[str]:

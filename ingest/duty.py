@@ -139,7 +139,7 @@ class DutyRun:
                 self._failed(began, recorded.end)
             return
         self._media_began(recorded.media.start)
-        self._backoff = self._backoff.after_loss(recorded.media.length.total_seconds())
+        self._backoff = self._backoff.after_loss(recorded.media.length.total_seconds(), recorded.end.cause)
         log.info("source %s: recording ended: %s", self.duty.source, recorded.end.evidence)
         if self._leaving is GapCause.RESTARTED:
             self._open_outage(OpenOutage(recorded.media.end, GapCause.RESTARTED, "the recorder was told to stop"))
@@ -154,7 +154,7 @@ class DutyRun:
         if better is not None:
             self._tools.openings[self.duty.source] = better
         else:
-            self._backoff = self._backoff.after_loss(0)
+            self._backoff = self._backoff.after_loss(0, end.cause)
 
     def _blame(self, began: datetime, end: StreamEnd) -> None:
         """Whose fault it is: the worker's up to its first attempt, if it was late; from there on the source's."""
