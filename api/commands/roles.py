@@ -73,9 +73,6 @@ def demo(
     folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="Default: ARCHIVER_HOME, else .demo")] = None,
     once: Annotated[bool, typer.Option("--once", help="End by itself.")] = False,
     seconds: Annotated[float, typer.Option(min=30, max=3600, help="Length of the window.")] = 30.0,
-    real_retention: Annotated[
-        bool, typer.Option("--real-retention", help="On S3: lock by the policy, not for one day.")
-    ] = False,
 ) -> None:
     """Virtual cameras, a booked window, a camera cut off, seal, search, export, proof. Exit code 1 if any fails."""
     answer = output(context)
