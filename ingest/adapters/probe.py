@@ -23,7 +23,7 @@ class AvProbe:
         script(address, 0, 0)  # refuses what the recorder would
         began = time.monotonic()
         try:
-            with av.open(address, options=_options(limit_s), timeout=limit_s) as container:
+            with av.open(address, options=_options(address, limit_s), timeout=limit_s) as container:
                 return _seen(container, began, limit_s)
         except av.FFmpegError as problem:
             words = str(problem).replace(address, "…")
@@ -31,8 +31,9 @@ class AvProbe:
             raise _unavailable(cause, redacted(words, address)) from None  # the chain would carry the address
 
 
-def _options(limit_s: float) -> dict[str, str]:
-    return {
+def _options(address: str, limit_s: float) -> dict[str, str]:
+    unproved = {"tls_verify": "0"} if scheme(address) == "rtsps" else {}  # as the recorder has it
+    return unproved | {
         "rtsp_transport": "tcp",
         "protocol_whitelist": PROTOCOLS,
         "timeout": str(round(limit_s * 1e6)),
