@@ -4,12 +4,11 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from api.commands import captures, evidence, operations, registry, retention, roles
 from api.output import Output
-from archiver.errors import ArchiverError
+from archiver.errors import ArchiverError, InputError
 
 FLAGS = ("--json",)
 WITH_VALUE = ("--home",)
@@ -50,18 +49,23 @@ def main(arguments: list[str] | None = None) -> int:
     words = _globals_first(sys.argv[1:] if arguments is None else arguments)
     output = Output(as_json="--json" in words, home=None)
     try:
-        return app(words, standalone_mode=False, prog_name="archiver") or 0
+        return int(app(words, standalone_mode=False, prog_name="archiver") or 0)
     except ArchiverError as error:
         output.failure(error)
         return error.exit_code
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        return 2
-    except (click.Abort, KeyboardInterrupt):
+    except typer.TyperException as error:
+        output.failure(InputError(_usage(error)))
+        return InputError.exit_code
+    except (typer.Abort, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         return 130
+
+
+def _usage(error: typer.TyperException) -> str:
+    """What was wrong with the words, and where to read how they go."""
+    message = getattr(error, "format_message", lambda: str(error))()
+    context = getattr(error, "ctx", None)
+    return f"{message} (see {context.command_path if context else 'archiver'} --help)"
 
 
 def _globals_first(words: list[str]) -> list[str]:
