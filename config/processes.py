@@ -1,6 +1,7 @@
 """The roles as processes: what `archiver up`, `serve`, `work` and `tick` run."""
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -11,24 +12,32 @@ from api.app import create_app
 from api.services import Services
 from archiver.adapters.jobs import JobEngine
 from archiver.ports import Transaction
+from config import recording
 from config.jobs import JobRunner
 from config.recording import RecorderSettings
 from config.serving import serve as serve_app
-from config.supervisor import Supervisor
+from config.supervisor import Command, Supervisor
 from config.ticking import Ticker
 from config.wiring import Installation
 from config.worklist import use_cases
+from ingest.adapters.spool import Spool
 from ingest.keeper import Keeper
 from ingest.recovery import adopted_by
 from ingest.scheduling import Due, due_jobs
 
 log = logging.getLogger(__name__)
-ROLES = ("serve", "work", "tick")
 
 
 def up(ready: Installation) -> int:
     """All roles as children of this process, until it is told to leave."""
-    return Supervisor({role: _command(ready, role, "--supervised") for role in ROLES}).run()
+    settings = _recorder(ready).written()
+    commands = {
+        "serve": Command(_command(ready, "serve")),
+        # Not by `archiver work`: to be read, that takes some seconds, in which nothing would be recorded.
+        "work": Command(recording.command(settings), (settings,)),
+        "tick": Command(_command(ready, "tick")),
+    }
+    return Supervisor(commands).run()
 
 
 def serve(ready: Installation) -> int:
@@ -73,9 +82,15 @@ def tick(ready: Installation) -> int:
 
 def work(ready: Installation) -> None:
     """Become the recorder process; doesn't return."""
-    settings = ready.settings
+    settings = _recorder(ready)
     ready.close()
-    RecorderSettings(
+    words = recording.command(settings.written())
+    os.execv(words[0], words)  # noqa: S606 - no shell
+
+
+def _recorder(ready: Installation) -> RecorderSettings:
+    settings = ready.settings
+    return RecorderSettings(
         spool=str(settings.spool),
         catalogue_url=settings.catalogue_url,
         address_key=str(settings.keys / "addresses.key"),
@@ -88,7 +103,7 @@ def work(ready: Installation) -> None:
         log_level=settings.log.level,
         log_format=settings.log.format,
         keeper=_command(ready, "work", "--keeper"),
-    ).become()
+    )
 
 
 def keep(ready: Installation, worker: str) -> int:
@@ -97,16 +112,31 @@ def keep(ready: Installation, worker: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     ready.custody.store_certificate()
-    own = ready.spools.of(worker)
-    adopted = list(adopted_by(own))
-    folders = [own, *map(ready.spools.of, adopted)]
     engine = JobEngine(ready.job_engine, worker, JobRunner(ready.catalogue, ready.clock, use_cases(ready)))
-    engine.start(adopted)
+    engine.start()
     try:
-        Keeper(lambda: folders, ready.depositing.deposit, ready.catalogue, ready.clock).run(stop)
+        folders = _Folders(ready, worker, engine)
+        Keeper(folders, ready.depositing.deposit, ready.catalogue, ready.clock).run(stop)
     finally:
         engine.stop()
     return 0
+
+
+class _Folders:
+    """The spools that a worker's keeper empties: its own and the adopted ones, whose workers' jobs it takes over."""
+
+    def __init__(self, ready: Installation, worker: str, engine: JobEngine) -> None:
+        self._spools = ready.spools
+        self._own = ready.spools.of(worker)
+        self._engine = engine
+        self._known: set[str] = set()
+
+    def __call__(self) -> Sequence[Spool]:
+        adopted = adopted_by(self._own)
+        for worker in set(adopted) - self._known:
+            self._engine.take_over(worker)
+            self._known.add(worker)
+        return [self._own, *map(self._spools.of, adopted)]
 
 
 def _command(ready: Installation, *words: str) -> list[str]:

@@ -27,8 +27,9 @@ from ingest.adapters.spool import Spools
 from ingest.desk import SpoolDesk
 from ingest.duty import Tools
 from ingest.recording import Deck
-from ingest.recovery import recover
+from ingest.recovery import adopt, recover
 from ingest.rounds import Rounds, Terms
+from ingest.sweeping import Sweeper
 from ingest.worker import Worker
 
 
@@ -49,17 +50,22 @@ class RecorderSettings:
     log_format: str
     keeper: Sequence[str]
 
-    def become(self) -> None:
-        """Replace this process; doesn't return."""
+    def written(self) -> int:
+        """An open file that holds them, for as long as this process lives."""
         number = os.memfd_create("recorder", 0)
         os.write(number, json.dumps(asdict(self)).encode())
-        os.lseek(number, 0, os.SEEK_SET)
         os.set_inheritable(number, True)
-        os.execv(sys.executable, [sys.executable, "-m", "config.recording", str(number)])  # noqa: S606 - no shell
+        return number
+
+
+def command(number: int) -> list[str]:
+    """What starts a recorder process that inherits the open file `number`."""
+    return [sys.executable, "-m", "config.recording", str(number)]
 
 
 def main(number: int) -> None:
     with os.fdopen(number, "rb") as file:
+        file.seek(0)  # an earlier process that inherited it has read it to its end
         settings = RecorderSettings(**json.load(file))
     set_up(settings.log_level, settings.log_format)
     asyncio.run(_record(settings))
@@ -78,7 +84,16 @@ async def _record(settings: RecorderSettings) -> None:
     tools = Tools(spool.worker, recorder, deck.record, desk, clock, random.random)
     rounds = Rounds(SqlCatalogue(settings.catalogue_url, new_id), terms, clock)
     worker = Worker(terms, rounds, KeySecrets(Path(settings.address_key)), desk, tools)
-    await run_recorder(worker, KeeperChild([*settings.keeper, spool.worker]))
+
+    def adopt_others() -> None:
+        adopt(spool, spools.adopted(spool), clock.now(), new_id)
+
+    sweeper = Sweeper(deck.left, spool.recording, spools, adopt_others, clock, terms.lease)
+    sweeping = asyncio.create_task(sweeper.run())
+    try:
+        await run_recorder(worker, KeeperChild([*settings.keeper, spool.worker]))
+    finally:
+        sweeping.cancel()
 
 
 def _new_id(clock: SystemClock) -> str:

@@ -9,10 +9,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
+from ingest.adapters.child import bound_to_parent
+
 log = logging.getLogger(__name__)
 STOP_S = 12.0  # a worker finishes its fragments and leaves within 10 s
-STEADY_S = 30.0
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 15.0
+STEADY_S = 10.0
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 3.0  # while the worker waits, footage is lost
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What starts a role: its words (a program's full path first), and the open files that it inherits."""
+
+    words: Sequence[str]
+    files: Sequence[int] = ()
 
 
 @dataclass
@@ -20,14 +30,17 @@ class Child:
     """One role's process and how long to wait before its next start (seconds)."""
 
     role: str
-    command: Sequence[str]
+    command: Command
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     wait: float = FIRST_WAIT_S
     not_before: float = 0.0
 
     def start(self, now: float) -> None:
-        self.process = subprocess.Popen(self.command, process_group=0)
+        """Its process dies with this one: an orphan would record beside its successor."""
+        self.process = subprocess.Popen(
+            bound_to_parent(self.command.words), pass_fds=self.command.files, process_group=0
+        )
         self.started = now
         log.info("%s started as process %d", self.role, self.process.pid)
 
@@ -46,7 +59,7 @@ class Child:
 class Supervisor:
     """Runs until SIGTERM or SIGINT, then stops its children in order and waits for them."""
 
-    commands: Mapping[str, Sequence[str]]
+    commands: Mapping[str, Command]
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> int:

@@ -22,6 +22,7 @@ from ingest.reconnect import Backoff
 log = logging.getLogger(__name__)
 
 LATE = timedelta(seconds=1)
+RECORDED_TO_ITS_END = "the duty was recorded to its end"
 STEP_S = 1.0
 """How long a wait trusts the host's clock, which may be set meanwhile."""
 
@@ -172,10 +173,14 @@ class DutyRun:
     def _conclude(self) -> bool:
         if self._leaving is GapCause.RESTARTED:
             return False  # what is open stays open for the next process
-        if self._leaving is None and self._open is not None:
+        if self._leaving is not None:
+            self._open_outage(None)
+            return False
+        if self._open is not None:
             self._state(self._open, self.duty.span.end)
-        self._open_outage(None)
-        return self._leaving is None
+        # Until the end is stated: a process that dies before has nothing missing behind it.
+        self._open_outage(OpenOutage(self.duty.span.end, GapCause.NOT_STARTED, RECORDED_TO_ITS_END))
+        return True
 
     def _state(self, open_: OpenOutage, end: datetime) -> None:
         outage = open_.until(min(end, self.duty.span.end), self.duty, self._tools.worker)

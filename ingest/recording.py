@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
 from typing import Protocol
@@ -62,7 +62,10 @@ class SpoolOut(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Deck:
-    """What every recording of a worker shares. A segment ends at the first key frame after `segment_s` seconds."""
+    """What every recording of a worker shares. A segment ends at the first key frame after `segment_s` seconds.
+
+    `left` names the recordings that could not be finished, and why they ended: nobody writes them any more.
+    """
 
     spool: SpoolOut
     worker: str
@@ -70,6 +73,7 @@ class Deck:
     new_id: NewId
     segment_s: float = 60.0
     sync_s: float = SYNC_S
+    left: MutableMapping[str, GapCause] = field(default_factory=dict)
 
     async def record(self, stream: Stream, duty: Duty, on_media: Callable[[datetime], None]) -> Recorded:
         """Record `stream` to its end, or until it must be opened anew (`media_changed`, `stalled`, `spool_full`).
@@ -82,12 +86,19 @@ class Deck:
         try:
             early = await self._receive(stream, take, on_media)
             ended = await stream.end()
+        except asyncio.CancelledError:  # this process ends: the next one salvages
+            await self._give_up(stream, take)
+            raise
         except BaseException:
-            await asyncio.to_thread(take.abandon)
-            await stream.end()
+            await self._give_up(stream, take)
+            take.leave(GapCause.UNKNOWN)
             raise
         end = early or ended
         return Recorded(await asyncio.to_thread(take.close, end.cause), end)
+
+    async def _give_up(self, stream: Stream, take: "_Take") -> None:
+        await asyncio.to_thread(take.abandon)
+        await stream.end()
 
     async def _receive(self, stream: Stream, take: "_Take", on_media: Callable[[datetime], None]) -> StreamEnd | None:
         """None when the stream ended by itself."""
@@ -154,6 +165,11 @@ class _Take:
     def abandon(self) -> None:
         if self._reel:
             self._reel.abandon()
+
+    def leave(self, cause: GapCause) -> None:
+        """To be salvaged: nobody writes it any more."""
+        if self._reel:
+            self._reel.leave(cause)
 
     def close(self, cause: GapCause) -> Interval | None:
         """Finish what is whole; the host time of the media, None if there was none."""
@@ -255,6 +271,7 @@ class _Reel:
         except OSError as problem:
             log.error("recording %s stays to be salvaged: %s", self._head.recording, problem.strerror)
             self.abandon()
+            self.leave(cause)
         return self._media()
 
     def _keep_tail(self, tail: bytes) -> None:
@@ -279,6 +296,9 @@ class _Reel:
             if self._file:
                 self._file.close()
             self._folder.let_go()
+
+    def leave(self, cause: GapCause) -> None:
+        self._deck.left[self._head.recording] = cause
 
     def _finish(self, cause: str) -> None:
         if self._file is None:

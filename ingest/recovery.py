@@ -34,10 +34,16 @@ class LeftSpool(Documents, Protocol):
 
 
 def recover(own: LeftSpool, others: Iterable[LeftSpool], now: datetime, new_id: NewId) -> None:
-    """Salvage every unfinished recording. The outage that its death began stays open in `own` until the duty is
-    recorded again; in `others`, whose duties are another's now, it is stated up to `now`. May be repeated.
+    """Salvage every unfinished recording of a process's own spool and of those it adopts. The outage that a death began
+    stays open in `own` until the duty is recorded again. May be repeated.
     """
     _salvage_all(own, SpoolDesk(own, new_id), now)
+    adopt(own, others, now, new_id)
+
+
+def adopt(own: LeftSpool, others: Iterable[LeftSpool], now: datetime, new_id: NewId) -> None:
+    """Take over the spools of `others` (all that were ever adopted), whose duties are another's now: their outages are
+    stated up to `now`. May be repeated."""
     adopted = []
     for spool in others:
         desk = SpoolDesk(spool, new_id)
@@ -45,7 +51,8 @@ def recover(own: LeftSpool, others: Iterable[LeftSpool], now: datetime, new_id: 
         for each in desk.read_plan():
             desk.give_up(each.duty, now)
         adopted.append(spool.worker)
-    own.write_document(ADOPTED, {"v": 1, "workers": adopted})
+    if adopted != adopted_by(own):
+        own.write_document(ADOPTED, {"v": 1, "workers": adopted})
 
 
 def adopted_by(own: Documents) -> list[str]:

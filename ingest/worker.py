@@ -174,7 +174,7 @@ class Worker:
             evidence = "the window was extended after its recording had ended"
             self._post(duty, OpenOutage(held.duty.span.end, GapCause.NOT_STARTED, evidence))
         elif not held.claimed:
-            self._desk.state_duty_ended(duty)
+            self._state_ended(duty)
 
     def _dismiss(self, id: str) -> None:
         del self._held[id]
@@ -207,7 +207,11 @@ class Worker:
         duty = post.run.duty
         self._held[duty.id] = replace(held, duty=duty, ended=True)
         if held.claimed:
-            self._desk.state_duty_ended(duty)
+            self._state_ended(duty)
+
+    def _state_ended(self, duty: Duty) -> None:
+        self._desk.state_duty_ended(duty)
+        self._desk.keep_open(duty.id, None)
 
     def _all_posts(self) -> Sequence[_Post]:
         return [*self._posts.values(), *self._leaving]

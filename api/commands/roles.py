@@ -10,7 +10,6 @@ import typer
 from api import demo as story
 from api.commands.context import installation, output
 from api.output import note
-from archiver.adapters.parents import die_with_parent
 from config import processes
 from config.develop import CHECKOUT
 from config.wiring import Installation
@@ -18,8 +17,6 @@ from ingest.cameras.codecs import AudioCodec, VideoCodec
 from ingest.cameras.command import CamerasOptions, run_cameras
 from ingest.cameras.digest import Login
 from ingest.cameras.farm import FarmOptions
-
-Supervised = Annotated[bool, typer.Option("--supervised", hidden=True)]
 
 
 def up(context: typer.Context) -> None:
@@ -30,23 +27,22 @@ def up(context: typer.Context) -> None:
     raise typer.Exit(processes.up(ready))
 
 
-def serve(context: typer.Context, supervised: Supervised = False) -> None:
+def serve(context: typer.Context) -> None:
     """Run the API and the page."""
-    raise typer.Exit(processes.serve(_begin(context, supervised)))
+    raise typer.Exit(processes.serve(_begin(context)))
 
 
-def tick(context: typer.Context, supervised: Supervised = False) -> None:
+def tick(context: typer.Context) -> None:
     """Run the clock: it says what is due, and works nothing itself."""
-    raise typer.Exit(processes.tick(_begin(context, supervised)))
+    raise typer.Exit(processes.tick(_begin(context)))
 
 
 def work(
     context: typer.Context,
-    supervised: Supervised = False,
     keeper: Annotated[str | None, typer.Option(hidden=True, help="Deposit this worker's spool and run jobs.")] = None,
 ) -> None:
     """Run a worker: it records, deposits, seals, and makes copies."""
-    ready = _begin(context, supervised)
+    ready = _begin(context)
     if keeper is not None:
         raise typer.Exit(processes.keep(ready, keeper))
     processes.work(ready)
@@ -88,9 +84,7 @@ def _login(file: str) -> Login | None:
     return Login(user, password)
 
 
-def _begin(context: typer.Context, supervised: bool) -> Installation:
-    if supervised:
-        die_with_parent()
+def _begin(context: typer.Context) -> Installation:
     ready = installation(context)
     ready.log_to_stderr()
     return ready

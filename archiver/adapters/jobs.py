@@ -6,7 +6,7 @@ it at least once; what it runs is idempotent. Only a worker launches the engine;
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
@@ -104,8 +104,8 @@ class JobEngine:
         self._executor = executor
         self._runner = runner
 
-    def start(self, abandoned: Sequence[str] = ()) -> None:
-        """Launch; the unfinished jobs of `abandoned` executors are taken over too."""
+    def start(self) -> None:
+        """Launch, and go on with what this executor had begun."""
         config = DBOSConfig(
             name=APPLICATION,
             system_database_engine=self._engine,
@@ -121,8 +121,6 @@ class JobEngine:
         DBOS.launch()
         DBOS.register_queue(LIGHT, worker_concurrency=2, on_conflict="always_update")
         DBOS.register_queue(HEAVY, worker_concurrency=1, on_conflict="always_update")
-        for executor in abandoned:
-            self._take_over(executor)
 
     def _workflow(self) -> Callable[[str], None]:
         runner = self._runner
@@ -144,7 +142,8 @@ class JobEngine:
 
         return workflow
 
-    def _take_over(self, executor: str) -> None:
+    def take_over(self, executor: str) -> None:
+        """Go on with the unfinished jobs of an executor that is dead."""
         for pending in DBOS.list_workflows(executor_id=executor, status="PENDING"):
             DBOS.resume_workflow(pending.workflow_id)
 

@@ -361,6 +361,25 @@ class Spools:
         """Every dead worker's, held by this process from now on, so that it may salvage them."""
         for _ in self.unheld():
             pass
+        return self.adopted(own)
+
+    def free(self) -> set[str]:
+        """The workers that are dead and whose spools nobody holds."""
+        free = {spool.worker for spool in self.all() if spool.worker not in self._locks and self._lock(spool.path)}
+        for worker in free:
+            os.close(self._locks.pop(worker))
+        return free
+
+    def hold(self, worker: str) -> bool:
+        """Hold a dead worker's spool from now on; False if another was faster."""
+        spool = self.of(worker)
+        if worker in self._locks or not self._lock(spool.path):
+            return False
+        self._tidy(spool.path)
+        return True
+
+    def adopted(self, own: Spool) -> list[Spool]:
+        """Those that this process holds besides its own."""
         return [spool for spool in self.all() if spool.worker in self._locks and spool.worker != own.worker]
 
     def all(self) -> list[Spool]:

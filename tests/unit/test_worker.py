@@ -185,6 +185,27 @@ def test_a_duty_that_ended_while_the_catalogue_was_away_ends_when_it_is_claimed(
     play(house, story)
 
 
+def test_a_process_that_dies_before_a_recorded_duty_was_claimed_leaves_nothing_to_state() -> None:
+    """The next one claims it and ends it, and calls no second of it missing."""
+    first = House(duty("a", 2, 3), lead_s=0)
+
+    async def without_catalogue(house: House) -> None:
+        await until(lambda: len(house.desk.plan) == 1)
+        house.duties.away = True
+        await until(lambda: house.epochs == [1] and house.recording == [] and "a" in house.desk.open)
+
+    play(first, without_catalogue)
+    stated = list(first.desk.outages)
+    second = House(*first.duties.rows.values(), desk=first.desk)
+
+    async def claimed(house: House) -> None:
+        await until(lambda: house.desk.ended == [("a", 1)])
+        assert house.recorder.opened == []
+        assert (house.desk.outages, house.desk.open) == (stated, {})
+
+    play(second, claimed)
+
+
 def test_a_new_process_resumes_from_the_plan_on_disk() -> None:
     """Also with the catalogue away; what the old process left open ends with the first media."""
     held = replace(duty("a", -30, 60), state=DutyState.HELD, worker="me", epoch=4)
