@@ -19,6 +19,7 @@ from archiver.adapters.catalogue import schema
 from archiver.adapters.catalogue.catalogue import SqlCatalogue
 from archiver.adapters.catalogue.engine import job_engine
 from archiver.adapters.clock import SystemClock
+from archiver.adapters.copies import CopyFolder
 from archiver.adapters.durable import create_file, make_folders
 from archiver.adapters.jobs import DbosJobs
 from archiver.adapters.jobs import migrate as migrate_jobs
@@ -30,9 +31,10 @@ from archiver.adapters.vault_local import LocalVault
 from archiver.addresses import AddressRule
 from archiver.booking import Booking
 from archiver.claims import Rolls
+from archiver.copies import Copying
 from archiver.custody import Custody
 from archiver.depositing import Depositing
-from archiver.errors import SettingsError, UnavailableError
+from archiver.errors import CatalogueUnavailableError, SettingsError, UnavailableError
 from archiver.exporting import Exporting
 from archiver.ids import make_id
 from archiver.inspecting import Inspecting
@@ -52,10 +54,13 @@ from archiver.verifying import Verifying
 from archiver.viewing import Viewing
 from archiver.vocabulary import JobName, JobState, Role
 from config.logs import set_up
+from config.profiles import BROWSER
 from config.settings import Settings
+from ingest.adapters.ffmpeg import find_ffmpeg
 from ingest.adapters.pictures import AvPictures
 from ingest.adapters.probe import AvProbe
 from ingest.adapters.spool import Spools
+from ingest.adapters.transcoder import FfmpegTranscoder
 from ingest.advancing import Advancing
 from ingest.keeper import Depth, depth
 from ingest.plans import parse_plan
@@ -87,11 +92,15 @@ class Installation:
 
     # ------------------------------------------------------------- set-up
 
-    def set_up(self) -> None:
+    def set_up(self, *, anew: bool = False) -> None:
         """Make what is missing: folders, keys, the catalogue's tables, the first token. Any number of processes may
-        do so at once.
+        do so at once. CatalogueUnavailableError if a catalogue was there before, unless another is made `anew`.
         """
         os.umask(0o077)
+        if not anew and self.settings.token_file.exists() and schema.is_lost(self.settings.catalogue_url):
+            raise CatalogueUnavailableError(
+                "the catalogue's file is gone: put it back, or make it again from the vault by `archiver rebuild`"
+            )
         make_folders(self.settings.home)
         authority.ensure(self._authority, self.settings.archive.organisation, self.clock.now())
         if not self._trusted.exists():
@@ -268,7 +277,20 @@ class Installation:
 
     @cached_property
     def playback(self) -> Playback:
-        return Playback(self.catalogue, self.vault, AvPictures(), Ropes(), self.rolls.pre, self.rolls.post)
+        return Playback(
+            self.catalogue, self.vault, AvPictures(), Ropes(), self.copying, self.rolls.pre, self.rolls.post
+        )
+
+    @cached_property
+    def copying(self) -> Copying:
+        transcoder = FfmpegTranscoder(find_ffmpeg(self.settings.ingest.ffmpeg or None))
+        copies = CopyFolder(self.settings.home / "copies")
+        return Copying(self.catalogue, self.vault, transcoder, copies, self.jobs, self.clock, self.rolls, BROWSER)
+
+    def ask_copies(self, capture: Capture) -> None:
+        """Have the browser copies made that a capture lacks."""
+        with self.catalogue.transaction() as tx:
+            self.copying.ask(tx, capture)
 
     @cached_property
     def exporting(self) -> Exporting:

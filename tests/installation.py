@@ -243,6 +243,10 @@ class Judgement:
     def gaps(self) -> list[Interval]:
         return [gap.span for gap in self.stated.gaps]
 
+    @property
+    def missing_s(self) -> float:
+        return total(self.gaps).total_seconds()
+
     def adds_up(self) -> bool:
         """I7, to the microsecond: what is recorded and the gaps make the window, and no moment is in two gaps."""
         sums, missing = self.stated.completeness, total(self.gaps)

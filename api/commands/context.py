@@ -4,13 +4,13 @@ import getpass
 from typing import cast
 
 import typer
-from config.wiring import Installation
 
 from api.output import Output
 from archiver.requests import Request
 from archiver.values import Principal
 from archiver.vocabulary import Role
 from config.settings import load
+from config.wiring import Installation
 
 PAGE = 100
 
@@ -19,10 +19,10 @@ def output(context: typer.Context) -> Output:
     return cast(Output, context.obj)
 
 
-def installation(context: typer.Context) -> Installation:
-    """The home folder, made ready on first use."""
+def installation(context: typer.Context, *, anew: bool = False) -> Installation:
+    """The home folder, made ready on first use; `anew` also where its catalogue is lost."""
     ready = Installation(load(output(context).home))
-    ready.set_up()
+    ready.set_up(anew=anew)
     context.call_on_close(ready.close)
     return ready
 

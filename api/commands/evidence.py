@@ -82,7 +82,7 @@ def verify(
     if what is not None and Path(what).is_dir():
         _verify_export(context, Path(what))
         return
-    ready = installation(context)
+    ready = installation(context, anew=True)  # the vault is enough
     verifying = ready.verifying_with(None if trust is None else _pem(trust))
     capture = None if all else what
     with _Shown("verifying") as progress:

@@ -42,7 +42,7 @@ def rebuild(
     ] = None,
 ) -> None:
     """Make the catalogue again from the vault alone, into an empty one. Lists what is in no vault and so is gone."""
-    ready = installation(context)
+    ready = installation(context, anew=True)
     if trusted is not None:
         trust(ready.settings.keys / "trusted", _read(trusted))
     result = ready.rebuild()

@@ -41,6 +41,12 @@ def upgrade(url: str) -> None:
             raise CatalogueUnavailableError(f"the catalogue can't be upgraded by this program: {error}") from error
 
 
+def is_lost(url: str) -> bool:
+    """Whether the SQLite file of a catalogue that was made before is not there."""
+    parsed = parse(url)
+    return parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists()
+
+
 def check(url: str) -> list[str]:
     """How the tables of a database differ from this program's, in words; empty if they don't."""
     with _writing(url) as connection:
