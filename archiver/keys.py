@@ -24,15 +24,19 @@ _ARCHIVE = re.compile(
 )
 
 
-def check(key: str) -> str:
-    """`key` if it is a relative POSIX path of safe parts; InputError otherwise, whatever store it is meant for."""
+def is_safe(key: str) -> bool:
+    """Whether `key` is a relative POSIX path of safe parts, not too long for any store."""
     parts = key.split("/")
     try:
         long = len(key.encode()) > MAX_KEY or any(len(part.encode()) > MAX_PART for part in parts)
     except UnicodeEncodeError:
-        long = True
-    unsafe = any(part in ("", ".", "..") or not part.isprintable() or "\\" in part for part in parts)
-    if long or unsafe:
+        return False
+    return not long and not any(part in ("", ".", "..") or not part.isprintable() or "\\" in part for part in parts)
+
+
+def check(key: str) -> str:
+    """`key` if it is safe; InputError otherwise, whatever store it is meant for."""
+    if not is_safe(key):
         raise InputError(
             f"{key[:80]!r} is no key: use a relative path of at most {MAX_KEY} printable bytes, without .."
         )

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from archiver import events, keys, times
 from archiver.canonical import digest_of
-from archiver.custody import Checkpoint, parse_checkpoint, root_of
+from archiver.custody import Checkpoint, Heads, parse_checkpoint, root_of
 from archiver.documents import Fields
 from archiver.errors import FormatError, NotFoundError, TamperError
-from archiver.ports import Catalogue, SignatureChecker, Vault
+from archiver.ports import Catalogue, SignatureCheck, SignatureChecker, Vault
 from archiver.values import Batch, Event, Finding
 from archiver.vocabulary import EventType, FindingCode, Severity
 
@@ -23,12 +23,27 @@ def error(code: FindingCode, object: str, expected: str, found: str) -> Finding:
     return Finding(code, Severity.ERROR, object, expected, found)
 
 
+def untrusted(check: SignatureCheck) -> Finding:
+    """The signer's chain reaches no root that the caller trusts."""
+    signer = keys.certificate(check.signer or "")
+    return error(FindingCode.SIGNER_UNTRUSTED, signer, "a chain to a root that is trusted", check.reason)
+
+
+def are_sound(findings: Iterable[Finding]) -> bool:
+    """Whether nothing is wrong but who signed it."""
+    return all(finding.code is FindingCode.SIGNER_UNTRUSTED for finding in findings)
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """Every chain that could be read, and what is wrong with the custody of events."""
 
     chains: Chains
     findings: tuple[Finding, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        return are_sound(self.findings)
 
     def of_type(self, *types: EventType) -> Iterator[Event]:
         """The events of these types, chain by chain."""
@@ -72,6 +87,10 @@ class _Custody:
     checkpoints: dict[int, _Checkpoint]
     findings: list[Finding] = field(default_factory=list)
 
+    @property
+    def sound(self) -> bool:
+        return are_sound(self.findings)
+
     def broken(self, object: str, expected: str, found: str) -> None:
         self.findings.append(error(FindingCode.CUSTODY_BROKEN, object, expected, found))
 
@@ -79,20 +98,41 @@ class _Custody:
         self.findings.append(error(FindingCode.CUSTODY_TRUNCATED, object, expected, found))
 
 
-def read_ledger(vault: Vault, checker: SignatureChecker, catalogue: Catalogue | None = None) -> Ledger:
-    """Read and check all custody. With a catalogue, the events that haven't left for the vault yet are added."""
+@dataclass(frozen=True, slots=True)
+class _Signatures:
+    """The signatures of checkpoints, and the roots (PEM) that their signers must reach, None for any."""
+
+    vault: Vault
+    checker: SignatureChecker
+    roots: bytes | None
+
+    def check(self, checkpoint: _Checkpoint) -> SignatureCheck | None:
+        """None where there is no signature."""
+        try:
+            signature = b"".join(self.vault.read(checkpoint.key.removesuffix("json") + "p7s"))
+        except NotFoundError:
+            return None
+        return self.checker.check(checkpoint.data, signature, self.roots)
+
+
+def read_ledger(
+    vault: Vault, checker: SignatureChecker, roots: bytes | None = None, catalogue: Catalogue | None = None
+) -> Ledger:
+    """Read and check all custody; `roots` are PEM certificates that the caller trusts, None for no check of the signer.
+    With a catalogue, the events that haven't left for the vault yet are added, and those it never stated are found.
+    """
     custody = _Custody(_batches(vault), _checkpoints(vault))
-    known = _check_checkpoints(custody, vault, checker, _expected_checkpoints(catalogue))
+    known = _check_checkpoints(custody, _Signatures(vault, checker, roots), _expected_checkpoints(catalogue))
     _check_batches(custody, known)
     ordered = _ordered(custody)
-    if not custody.findings:
+    if custody.sound:
         _check_root(custody, ordered)
     reported = {finding.object for finding in custody.findings}
     chains = _chains(batch.content for batch in ordered if batch.content and batch.key not in reported)
-    if catalogue is not None:
-        chains = _extended(chains, catalogue)
-    if not custody.findings:
+    if custody.sound:
         _check_chains(custody, chains)
+    if catalogue is not None:
+        chains = _extended(custody, chains, catalogue)
     return Ledger(_understood(custody, chains), tuple(custody.findings))
 
 
@@ -117,6 +157,8 @@ def stored_checkpoints(vault: Vault) -> dict[int, str]:
 def _batches(vault: Vault) -> dict[str, _Batch]:
     found: dict[str, _Batch] = {}
     for stored in vault.list(keys.EVENTS):
+        if not keys.is_known(stored.key):
+            continue
         data = b"".join(vault.read(stored.key))
         id = stored.key.removeprefix(f"{keys.EVENTS}/").removesuffix(".jsonl")
         try:
@@ -168,22 +210,26 @@ def _chains(batches: Iterable[Batch]) -> dict[str, list[Event]]:
     return dict(chains)
 
 
-def _extended(chains: dict[str, list[Event]], catalogue: Catalogue) -> dict[str, list[Event]]:
+def _extended(custody: _Custody, chains: dict[str, list[Event]], catalogue: Catalogue) -> dict[str, list[Event]]:
+    """The chains as far as the catalogue knows them. It was read after the vault, so it knows every true event."""
     with catalogue.reading() as tx:
-        for subject, (seq, _) in tx.events.heads().items():
+        heads = tx.events.heads()
+        if custody.sound:
+            _check_heads(custody, chains, heads)
+        for subject, (seq, _) in heads.items():
             known = chains.setdefault(subject, [])
             last = known[-1].seq if known else -1
             if seq > last:
                 known.extend(tx.events.chain(subject, after=last))
+    if custody.sound:
+        _check_chains(custody, chains)
     return chains
 
 
 # ------------------------------------------------------------------ checking
 
 
-def _check_checkpoints(
-    custody: _Custody, vault: Vault, checker: SignatureChecker, expected: int
-) -> dict[str, tuple[str, bool]]:
+def _check_checkpoints(custody: _Custody, signatures: _Signatures, expected: int) -> dict[str, tuple[str, bool]]:
     """Each is what the next one says, the last is what was signed. What the sound ones say: batch id -> its digest, and
     whether it is the last one that is known of."""
     last = max(custody.checkpoints, default=0)
@@ -192,7 +238,7 @@ def _check_checkpoints(
     sound: list[Checkpoint] = []
     following: Checkpoint | None = None
     for number in range(last, 0, -1):
-        problem = _checkpoint_problem(custody.checkpoints.get(number), following, vault, checker)
+        problem = _checkpoint_problem(custody, custody.checkpoints.get(number), following, signatures)
         following = None
         if problem:
             custody.broken(keys.checkpoint(number), *problem)
@@ -202,7 +248,7 @@ def _check_checkpoints(
 
 
 def _checkpoint_problem(
-    one: _Checkpoint | None, following: Checkpoint | None, vault: Vault, checker: SignatureChecker
+    custody: _Custody, one: _Checkpoint | None, following: Checkpoint | None, signatures: _Signatures
 ) -> tuple[str, str] | None:
     """What was expected and what is there. A sound one that follows vouches for it; else its own signature does."""
     expected = (following.previous if following else None) or "a checkpoint with its signature"
@@ -212,12 +258,14 @@ def _checkpoint_problem(
         return expected, one.problem
     if following is not None:
         return None if following.previous == one.digest else (expected, one.digest)
-    try:
-        signature = b"".join(vault.read(one.key.removesuffix("json") + "p7s"))
-    except NotFoundError:
+    check = signatures.check(one)
+    if check is None:
         return expected, "no signature"
-    check = checker.check(one.data, signature, None)
-    return None if check.intact else ("what was signed", check.reason)
+    if not check.intact:
+        return "what was signed", check.reason
+    if check.trusted is False:
+        custody.findings.append(untrusted(check))
+    return None
 
 
 def _check_batches(custody: _Custody, known: Mapping[str, tuple[str, bool]]) -> None:
@@ -272,7 +320,7 @@ def _check_root(custody: _Custody, ordered: Sequence[_Batch]) -> None:
 
 
 _NEEDED: Mapping[str, Callable[[Fields], object]] = {
-    EventType.CAPTURE_BOOKED: lambda fields: (fields.text("site"), fields.texts("sources"), _times(fields, True)),
+    EventType.CAPTURE_BOOKED: lambda fields: (_place(fields), fields.texts("sources"), _times(fields, True)),
     EventType.CAPTURE_CHANGED: lambda fields: _times(fields, False),
     EventType.CAPTURE_STOPPED: lambda fields: fields.moment("at"),
     EventType.CAPTURE_SEALED: lambda fields: (fields.count("revision"), fields.digest("sha256")),
@@ -281,6 +329,14 @@ _NEEDED: Mapping[str, Callable[[Fields], object]] = {
     EventType.FOOTAGE_LATE: lambda fields: fields.texts("segments"),
 }
 """What a verification reads of an event's payload."""
+
+
+def _place(fields: Fields) -> str:
+    """The site, under which the capture's seals must be able to lie."""
+    site = fields.text("site")
+    if not keys.is_safe(keys.seal(site, fields.text("id"), 1)):
+        raise fields.wrong("site", "a site")
+    return site
 
 
 def _times(fields: Fields, required: bool) -> list[datetime]:
@@ -301,6 +357,17 @@ def _says(custody: _Custody, event: Event) -> bool:
         custody.broken(f"{event.subject}#{event.seq}", f"a payload of {event.type}", str(problem))
         return False
     return True
+
+
+def _check_heads(custody: _Custody, chains: Chains, heads: Heads) -> None:
+    """No chain in the vault reaches further than the catalogue's, nor ends otherwise where both end."""
+    for subject, chain in chains.items():
+        seq, hash = heads.get(subject, (-1, events.FIRST_PREVIOUS))
+        last = chain[-1]
+        if last.seq > seq:
+            custody.broken(f"{subject}#{seq + 1}", "no event: the catalogue stated none", f"hash {last.hash}")
+        elif last.seq == seq and last.hash != hash:
+            custody.broken(f"{subject}#{seq}", f"hash {hash}", f"hash {last.hash}")
 
 
 def _check_chains(custody: _Custody, chains: Chains) -> None:

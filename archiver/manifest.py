@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from archiver import canonical, completeness, merkle, times
+from archiver import canonical, completeness, keys, merkle, times
 from archiver.completeness import Completeness
 from archiver.documents import VERSION, Fields
 from archiver.errors import FormatError
@@ -236,7 +236,7 @@ def _booking(fields: Fields) -> Booking:
     return Booking(
         fields.text("id"),
         fields.text("organisation"),
-        fields.text("site"),
+        _safe(fields, "site"),
         fields.text("project"),
         fields.text("location"),
         fields.texts("sources"),
@@ -255,7 +255,7 @@ def _statement(fields: Fields) -> SourceStatement:
         *(completeness.microseconds(fields.any(name)) for name in ("expected_s", "recorded_s", "missing_s"))
     )
     return SourceStatement(
-        fields.text("source"),
+        _safe(fields, "source"),
         stated,
         tuple(Gap(_interval(gap), gap.word("cause", GapCause), gap.text("evidence")) for gap in fields.inners("gaps")),
         tuple(_entry(entry) for entry in fields.inners("segments")),
@@ -265,13 +265,21 @@ def _statement(fields: Fields) -> SourceStatement:
 
 def _entry(fields: Fields) -> SegmentEntry:
     return SegmentEntry(
-        fields.text("key"),
+        _safe(fields, "key"),
         fields.text("version"),
         fields.count("size"),
         fields.digest("sha256"),
         fields.digest("sidecar_sha256"),
         fields.others(("key", "version", "size", "sha256", "sidecar_sha256")),
     )
+
+
+def _safe(fields: Fields, name: str) -> str:
+    """Text that a key of the vault may be made of."""
+    text = fields.text(name)
+    if not keys.is_safe(text):
+        raise fields.wrong(name, "a key or a part of one")
+    return text
 
 
 def _interval(fields: Fields) -> Interval:

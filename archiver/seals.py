@@ -8,7 +8,7 @@ from archiver import completeness, coverage, keys, manifest
 from archiver.canonical import digest_of
 from archiver.coverage import Piece
 from archiver.errors import FormatError, NotFoundError
-from archiver.ledger import Ledger, error
+from archiver.ledger import Ledger, are_sound, error, untrusted
 from archiver.manifest import Manifest, SegmentEntry, SourceStatement
 from archiver.ports import SignatureChecker, Vault
 from archiver.timeline import total
@@ -35,7 +35,28 @@ class Seals:
 
     @property
     def sound(self) -> bool:
-        return all(finding.code is FindingCode.SIGNER_UNTRUSTED for finding in self.findings)
+        return are_sound(self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a manifest lies, and the digest of the revision before it (None if none is known)."""
+
+    key: str
+    site: str
+    capture: str
+    revision: int
+    previous: str | None
+
+    def problem(self, sealed: Manifest) -> tuple[str, str] | None:
+        """What was expected and what is there, if the manifest is of another place: true, but not here."""
+        there = (sealed.booking.site, sealed.booking.id, sealed.revision)
+        if there != (self.site, self.capture, self.revision):
+            return "the manifest of this capture and revision", keys.seal(*there)
+        before = (self.revision - 1, self.previous) if self.previous else None
+        if before and sealed.previous != before:
+            return f"a manifest after {self.previous}", f"one after {sealed.previous}"
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +74,16 @@ class SealReader:
         present = [revision for revision, found in files.items() if keys.seal(site, capture, revision) in found]
         manifests: list[Manifest] = []
         findings: list[Finding] = []
+        digests = {revision: str(event.payload["sha256"]) for revision, event in stated.items()}
         for revision in sorted({*stated, *present}):
-            event = stated.get(revision)
+            key = keys.seal(site, capture, revision)
             if revision not in present:
-                findings.append(_missing(site, capture, revision, present, event))
+                findings.append(_missing(key, revision, present, stated.get(revision)))
                 continue
-            sealed, found = self._revision(keys.seal(site, capture, revision), event, ledger)
+            data = b"".join(self.vault.read(key))
+            digests.setdefault(revision, digest_of(data))
+            place = _Place(key, site, capture, revision, digests.get(revision - 1))
+            sealed, found = self._revision(place, data, stated.get(revision), ledger)
             findings += found
             if sealed:
                 manifests.append(sealed)
@@ -75,9 +100,11 @@ class SealReader:
                 found.setdefault(key.revision, []).append(stored.key)
         return found
 
-    def _revision(self, key: str, event: Event | None, ledger: Ledger) -> tuple[Manifest | None, list[Finding]]:
+    def _revision(
+        self, place: _Place, data: bytes, event: Event | None, ledger: Ledger
+    ) -> tuple[Manifest | None, list[Finding]]:
         """One manifest, None where it isn't what was signed. The first thing that is wrong is the one reported."""
-        data = b"".join(self.vault.read(key))
+        key = place.key
         stated = str(event.payload["sha256"]) if event else None
         if stated not in (None, digest_of(data)):
             return None, [error(FindingCode.MANIFEST_EDITED, key, str(stated), digest_of(data))]
@@ -91,6 +118,8 @@ class SealReader:
             missing = error(FindingCode.SIGNATURE_INVALID, _signature_key(key), "a signature", "nothing")
             # Neither signed nor stated: an unfinished seal, which counts for nothing until the next run finishes it.
             return (sealed, [missing]) if event else (None, [])
+        if misplaced := place.problem(sealed):
+            return None, [error(FindingCode.MANIFEST_EDITED, key, *misplaced)]
         unsound = self._signature(key, data, signature) or _head(sealed, ledger)
         return sealed, [unsound] if unsound else []
 
@@ -100,8 +129,7 @@ class SealReader:
             expected = f"a signature over {digest_of(data)}"
             return error(FindingCode.SIGNATURE_INVALID, _signature_key(key), expected, check.reason)
         if check.trusted is False:
-            signer = keys.certificate(check.signer or "")
-            return error(FindingCode.SIGNER_UNTRUSTED, signer, "a chain to a root that is trusted", check.reason)
+            return untrusted(check)
         return None
 
 
@@ -114,19 +142,19 @@ def _stated(ledger: Ledger, capture: str) -> dict[int, Event]:
     return {int(event.payload["revision"]): event for event in sealed}
 
 
-def _missing(site: str, capture: str, revision: int, present: Sequence[int], event: Event | None) -> Finding:
+def _missing(key: str, revision: int, present: Sequence[int], event: Event | None) -> Finding:
     """A removed last revision would leave an older seal looking current: the chain of events knows better."""
     earlier = present and revision > max(present)
     code = FindingCode.CUSTODY_TRUNCATED if earlier else FindingCode.MANIFEST_MISSING
     expected = str(event.payload["sha256"]) if event else "a manifest"
-    return error(code, keys.seal(site, capture, revision), expected, "nothing")
+    return error(code, key, expected, "nothing")
 
 
 def _head(sealed: Manifest, ledger: Ledger) -> Finding | None:
     """The capture's chain must reach as far as it did when it was sealed (unless custody is reported already)."""
     seq, hash = sealed.head
     chain = {event.seq: event.hash for event in ledger.chain(sealed.booking.id)}
-    if ledger.findings or chain.get(seq) == hash:
+    if not ledger.sound or chain.get(seq) == hash:
         return None
     code = FindingCode.CUSTODY_BROKEN if seq in chain else FindingCode.CUSTODY_TRUNCATED
     return error(code, f"{sealed.booking.id}#{seq}", f"hash {hash}", f"hash {chain.get(seq, 'of no event')}")

@@ -45,7 +45,7 @@ def find_strays(
                 yield _unlisted(stored.key, "a key of the archive's form")
             continue
         media = keys.segment(key.site, key.source, key.recording, key.seq)
-        if ledger.findings or media in listed or (key.kind == "json" and _exists(vault, media)):
+        if not ledger.sound or media in listed or (key.kind == "json" and _exists(vault, media)):
             continue
         span = _span(vault, media)
         asking = {claim.capture for claim in claims if _asks(claim, key.source, span)}

@@ -74,7 +74,7 @@ class Verifying:
         return self._verify(ledger, seals, progress, within=None)
 
     def _ledger(self) -> Ledger:
-        return read_ledger(self.vault, self.checker, self.catalogue)
+        return read_ledger(self.vault, self.checker, self.roots, self.catalogue)
 
     def _reader(self) -> SealReader:
         return SealReader(self.vault, self.checker, self.roots)

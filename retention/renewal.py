@@ -92,7 +92,7 @@ class Renewal:
         needed = max(needed, years_later(now, self.binding.minimum - 1, self.binding.zone))
         for prefix in ARCHIVES_OWN:
             for stored in self.vault.list(prefix):
-                if stored.retain_until is None or stored.retain_until <= needed:
+                if keys.is_known(stored.key) and (stored.retain_until is None or stored.retain_until <= needed):
                     self.vault.extend(stored.key, stored.version, target)
 
     def _extension(self, tx: Transaction, capture: Capture, now: datetime) -> Extension | None:

@@ -220,7 +220,7 @@ class LocalVault:
         if root.is_file():
             yield self.stat(start)
         for key in _walk(root, f"{start}/" if start else ""):
-            yield self.stat(key)
+            yield self.stat(key) if keys.is_safe(key) else _stranger(key)
 
     # -------------------------------------------------------------- inside
 
@@ -322,6 +322,12 @@ def _walk(folder: Path, prefix: str) -> Iterator[str]:
             yield from _walk(folder / name, f"{prefix}{name}/")
         elif is_file:
             yield prefix + name
+
+
+def _stranger(name: str) -> Stored:
+    """A file whose name no put can have given: it is listed, escaped, and can't be read through the port."""
+    shown = name.encode(errors="surrogateescape").decode("ascii", "backslashreplace")
+    return Stored(shown.encode("unicode_escape").decode(), "", 0, "", None)
 
 
 def _whole_seconds(moment: datetime) -> datetime:
