@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 
 from archiver import canonical, keys, sidecar
 from archiver.booking import owned
+from archiver.copies import Copying, needs_copy
 from archiver.errors import InputError, MixedFormatsError, NotFoundError
 from archiver.mistakes import Mistake
 from archiver.mp4.init import Init, parse_init
 from archiver.playlist import playlist
-from archiver.ports import Catalogue, Pictures, Transaction, Vault
+from archiver.ports import Catalogue, Pictures, Reader, Transaction, Vault
 from archiver.rope import Rope, Stored
 from archiver.splicing import Ropes, spliced
 from archiver.stretches import Cut, Run, cuts, frame, in_line, placed
@@ -29,13 +30,16 @@ MEDIA_TYPES = {Container.MP4: "video/mp4", Container.MOV: "video/quicktime"}
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A file to be served: its bytes, their type, the digest that names them, and what time they show."""
+    """A file to be served: its bytes and where they are read from, their type, the digest that names them, and what
+    time they show.
+    """
 
     rope: Rope
     type: str
     digest: str
     span: Interval
     codecs: str
+    store: Reader
 
     @property
     def suffix(self) -> str:
@@ -50,6 +54,7 @@ class Playback:
     vault: Vault
     pictures: Pictures
     ropes: Ropes
+    copying: Copying
     pre_roll: timedelta
     post_roll: timedelta
 
@@ -62,8 +67,7 @@ class Playback:
         span = self._span(organisation, capture, source, start, end)
         found = self.parts(organisation, capture, source, span)
         if len(found) > 1:
-            message = "the codec parameters changed in this stretch: ask for its parts one by one"
-            raise MixedFormatsError(message, [(cut.span.start, cut.span.end) for cut in found])
+            raise _mixed(found)
         return self.as_media(capture, source, span, found[0])
 
     def parts(self, organisation: str, capture: str, source: str, span: Interval) -> list[Cut]:
@@ -76,7 +80,7 @@ class Playback:
             raise NotFoundError(Mistake.NO_MEDIA)
         return found
 
-    def as_media(self, capture: str, source: str, span: Interval, cut: Cut) -> Media:
+    def as_media(self, capture: str, source: str, span: Interval, cut: Cut, reader: Reader | None = None) -> Media:
         """The digest follows from the capture, the source, the stretch and the segments in it, nothing else."""
         identity = {
             "derivation": DERIVATION,
@@ -88,8 +92,27 @@ class Playback:
             "segments": [[segment.key, segment.digest] for segment in cut.segments],
         }
         digest = canonical.digest_of(canonical.encode(identity))
-        rope = self.ropes.get(digest, lambda: spliced(self.vault, cut))
-        return Media(rope, MEDIA_TYPES[cut.container], digest, cut.span, cut.codecs)
+        store = reader or self.vault
+        rope = self.ropes.get(digest, lambda: spliced(store, cut))
+        return Media(rope, MEDIA_TYPES[cut.container], digest, cut.span, cut.codecs, store)
+
+    def browser(
+        self, organisation: str, capture: str, source: str, start: datetime | None = None, end: datetime | None = None
+    ) -> Media:
+        """As `media`, of what a browser can play: the copies where the masters can't be. ConflictError while a copy is
+        being made.
+        """
+        span = self._span(organisation, capture, source, start, end)
+        if not any(needs_copy(cut.codecs) for cut in self.parts(organisation, capture, source, span)):
+            return self.media(organisation, capture, source, start, end)
+        with self.catalogue.reading() as tx:
+            masters = [run for run in self._runs(tx, source, span) if not needs_copy(run.codecs)]
+            copied = self.copying.runs(tx, organisation, capture, source)
+        found = cuts([*masters, *copied], span)
+        if len(found) > 1:
+            raise _mixed(found)
+        reader = self.copying.copies if found[0].init in [run.init for run in copied] else self.vault
+        return self.as_media(capture, source, span, found[0], reader)
 
     def segment(self, organisation: str, capture: str, source: str, recording: str, seq: int) -> Media:
         """A stored segment as it is, for a playlist."""
@@ -99,7 +122,7 @@ class Playback:
         if not found.span.overlaps(self.rolled(asked)):
             raise NotFoundError(Mistake.NO_MEDIA)
         rope = Rope([Stored(found.key, found.version, 0, found.size, found.span)])
-        return Media(rope, MEDIA_TYPES[found.container], found.digest, found.span, found.codecs)
+        return Media(rope, MEDIA_TYPES[found.container], found.digest, found.span, found.codecs, self.vault)
 
     def playlist(self, organisation: str, capture: str, source: str) -> str:
         """HLS (RFC 8216) over the stored segments: a byte range per GOP, the wall clock, a discontinuity at gaps."""
@@ -157,6 +180,11 @@ class Playback:
 
     def _init(self, segment: Segment) -> Init:
         return parse_init(b"".join(self.vault.read(segment.key, 0, segment.init_size, segment.version)))
+
+
+def _mixed(found: Sequence[Cut]) -> MixedFormatsError:
+    message = "the codec parameters changed in this stretch: ask for its parts one by one"
+    return MixedFormatsError(message, [(cut.span.start, cut.span.end) for cut in found])
 
 
 def bounded(start: datetime, end: datetime, allowed: Interval) -> Interval:

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from archiver.mp4.index import IndexedFragment
 from archiver.timeline import Interval
 from archiver.values import (
     Assignment,
@@ -32,6 +33,7 @@ from archiver.values import (
     Outage,
     Page,
     Policy,
+    Profile,
     Project,
     Query,
     RecordingRow,
@@ -42,7 +44,7 @@ from archiver.values import (
     Token,
     View,
 )
-from archiver.vocabulary import CaptureState, GapCause, JobName, JobState, VaultLabel
+from archiver.vocabulary import CaptureState, Container, GapCause, JobName, JobState, VaultLabel
 
 
 class Clock(Protocol):
@@ -386,11 +388,14 @@ class Requests(Protocol):
 
 
 class Renditions(Protocol):
-    """Derived copies, tied by digest to the segment they come from."""
+    """Derived copies, by a digest of what they are made of."""
 
-    def put(self, segment: str, profile: str, source_digest: str, path: str, digest: str, size: int) -> None: ...
-    def get(self, segment: str, profile: str) -> tuple[str, str, str, int] | None:
-        """(source digest, path, digest, size)."""
+    def put(self, made_of: str, profile: str, path: str, digest: str, size: int) -> None:
+        """A newer copy takes the place of the older."""
+        ...
+
+    def get(self, made_of: str, profile: str) -> tuple[str, str, int] | None:
+        """(path, digest, size)."""
         ...
 
 
@@ -528,6 +533,46 @@ class Pictures(Protocol):
     def jpeg(self, media: bytes, width: int) -> bytes:
         """The first picture of `media` (an init and fragments) as a JPEG at most `width` pixels wide. MediaError if it
         has none.
+        """
+        ...
+
+
+class Reader(Protocol):
+    """Where stored bytes are read from: a vault, or the folder of copies."""
+
+    def read(
+        self, key: str, offset: int = 0, length: int | None = None, version: str | None = None
+    ) -> Iterator[bytes]: ...
+
+
+class Copies(Reader, Protocol):
+    """Browser copies, kept apart from every master. They may be lost: they are made again."""
+
+    def holds(self, name: str, digest: str) -> bool:
+        """Whether the copy is there and its bytes are those with `digest`."""
+        ...
+
+    def making(self, name: str) -> AbstractContextManager[Path]:
+        """A file to write the copy to; it takes its place, whole and durable, when the block ends without an error."""
+        ...
+
+    def index(self, name: str) -> tuple[str, int]:
+        """Read the new copy and keep an index of its fragments; its digest and size. MediaError if it isn't whole."""
+        ...
+
+    def read_index(self, name: str) -> tuple[bytes, Sequence[IndexedFragment]]:
+        """Its init's bytes, and where its fragments lie."""
+        ...
+
+
+class Transcoder(Protocol):
+    """Encodes a copy that a browser plays."""
+
+    def transcode(
+        self, media: Iterable[bytes], target: Path, profile: Profile, container: Container, timescale: int
+    ) -> None:
+        """Write a fragmented MP4 whose pictures stand at the same times, in `timescale` ticks a second. MediaError,
+        ProgramError.
         """
         ...
 

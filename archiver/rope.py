@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
-from archiver.ports import Vault
+from archiver.ports import Reader
 from archiver.timeline import Interval
 
 
@@ -57,13 +57,13 @@ class Rope:
     def size(self) -> int:
         return self.ends[-1] if self.ends else 0
 
-    def read(self, vault: Vault, start: int = 0, end: int | None = None) -> Iterator[bytes]:
-        """The bytes [start, end), in pieces as the vault gives them."""
+    def read(self, store: Reader, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The bytes [start, end), in pieces as the store gives them."""
         for piece, first, last in _joined(self._between(start, self.size if end is None else end)):
             if isinstance(piece, Given):
                 yield piece.data[first:last]
             else:
-                yield from vault.read(piece.key, piece.offset + first, last - first, piece.version)
+                yield from store.read(piece.key, piece.offset + first, last - first, piece.version)
 
     def shown(self, start: int = 0, end: int | None = None) -> Interval | None:
         """The time that the bytes [start, end) show, whole fragments; None if they hold none."""

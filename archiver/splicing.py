@@ -6,7 +6,7 @@ from threading import Lock
 
 from archiver.mp4.boxes import peek
 from archiver.mp4.progressive import Part, progressive_head
-from archiver.ports import Vault
+from archiver.ports import Reader
 from archiver.rope import Given, Rope
 from archiver.stretches import Cut, Placed
 
@@ -40,22 +40,22 @@ class Ropes:
         return made
 
 
-def spliced(vault: Vault, cut: Cut) -> Rope:
+def spliced(store: Reader, cut: Cut) -> Rope:
     """The file's plan. Reads only the heads of its fragments."""
-    head = progressive_head(cut.init, _parts(vault, cut), cut.begin, cut.length)
+    head = progressive_head(cut.init, _parts(store, cut), cut.begin, cut.length)
     return Rope([Given(head), *(one.fragment.stored for one in cut.fragments)])
 
 
-def _parts(vault: Vault, cut: Cut) -> Iterator[Part]:
+def _parts(store: Reader, cut: Cut) -> Iterator[Part]:
     for one in cut.fragments:
-        yield Part(_head(vault, one.fragment), one.fragment.entry.size, one.shifts)
+        yield Part(_head(store, one.fragment), one.fragment.entry.size, one.shifts)
 
 
-def _head(vault: Vault, fragment: Placed) -> bytes:
+def _head(store: Reader, fragment: Placed) -> bytes:
     """The fragment's bytes up to its media, which may be more than HEAD_BYTES."""
     length = min(HEAD_BYTES, fragment.entry.size)
     while True:
-        data = _read(vault, fragment, length)
+        data = _read(store, fragment, length)
         if length == fragment.entry.size or _reaches_media(data):
             return data
         length = min(2 * length, fragment.entry.size)
@@ -70,6 +70,6 @@ def _reaches_media(data: bytes) -> bool:
     return False
 
 
-def _read(vault: Vault, fragment: Placed, length: int) -> bytes:
+def _read(store: Reader, fragment: Placed, length: int) -> bytes:
     segment = fragment.segment
-    return b"".join(vault.read(segment.key, fragment.entry.offset, length, segment.version))
+    return b"".join(store.read(segment.key, fragment.entry.offset, length, segment.version))

@@ -62,6 +62,10 @@ class Run:
     def end(self) -> datetime:
         return self.fragments[-1].end
 
+    @property
+    def codecs(self) -> str:
+        return self.fragments[0].segment.codecs
+
     def origin(self, fragment: Placed) -> Fraction:
         """Host time (seconds since 1970) of media time 0, by the anchor of that fragment's segment."""
         segment = fragment.segment

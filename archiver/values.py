@@ -378,6 +378,17 @@ class Page(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """How a copy is encoded: H.264 of at most `height` lines at quality `crf`, AAC of `sound_bits` a second."""
+
+    name: str
+    height: int
+    preset: str
+    crf: int
+    sound_bits: int
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """An API token as the catalogue knows it: never the token, only its SHA-256."""
 

@@ -21,15 +21,20 @@ def use_cases(ready: Installation) -> Mapping[JobName, UseCase]:
         JobName.BATCH: lambda _job, _: {"batches": ready.custody.store()},
         JobName.RENEW: lambda job, progress: _renew(ready, job, progress),
         JobName.EXPORT: lambda job, progress: ready.exporting.run(job.arguments, progress),
+        JobName.RENDITION: lambda job, progress: ready.copying.make(
+            job.arguments["capture"], job.arguments["source"], progress
+        ),
         JobName.VERIFY: lambda job, progress: _verify(ready, job, progress),
     }
 
 
 def _seal(ready: Installation, capture: str) -> Json:
-    """Seal, and again if footage came meanwhile."""
+    """Seal, and again if footage came meanwhile; then have copies made of what a browser can't play."""
     row = ready.sealing.seal(capture)
     while (again := ready.sealing.seal(capture)).revision > row.revision:
         row = again
+    with ready.catalogue.transaction() as tx:
+        ready.copying.ask(tx, tx.captures.get(capture))
     return {"revision": row.revision, "sha256": row.digest}
 
 

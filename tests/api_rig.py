@@ -12,10 +12,12 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.services import Services
+from archiver.adapters.copies import CopyFolder
 from archiver.adapters.secrets import KeySecrets
 from archiver.adapters.shelf import FolderShelf
 from archiver.addresses import AddressRule
 from archiver.booking import Booking
+from archiver.copies import Copying
 from archiver.exporting import Exporting
 from archiver.inspecting import Inspecting
 from archiver.playback import Playback
@@ -26,10 +28,13 @@ from archiver.searching import Searching
 from archiver.splicing import Ropes
 from archiver.surveying import Surveying
 from archiver.tokens import Tokens
-from archiver.values import Job, Json, Principal
+from archiver.values import Capture, Job, Json, Principal
 from archiver.viewing import Viewing
 from archiver.vocabulary import JobName, JobState, Role
+from config.profiles import BROWSER
+from ingest.adapters.ffmpeg import find_ffmpeg
 from ingest.adapters.pictures import AvPictures
+from ingest.adapters.transcoder import FfmpegTranscoder
 from ingest.scheduling import Replanner
 from retention.ending import Ending
 from tests.archive_rig import ROLLS, SHANGHAI, Archive
@@ -101,7 +106,9 @@ def services(archive: Archive, home: Path) -> Services:
     replan = Replanner(ROLLS.pre, ROLLS.post, new_id)
     jobs = RowJobs(clock)
     shelf = FolderShelf(home / "exports")
-    playback = Playback(catalogue, vault, AvPictures(), Ropes(), ROLLS.pre, ROLLS.post)
+    transcoder, copies = FfmpegTranscoder(find_ffmpeg()), CopyFolder(home / "copies")
+    copying = Copying(catalogue, vault, transcoder, copies, jobs, clock, ROLLS, BROWSER)
+    playback = Playback(catalogue, vault, AvPictures(), Ropes(), copying, ROLLS.pre, ROLLS.post)
     secret = KeySecrets(home / "keys" / "address.key")
     return Services(
         catalogue=catalogue,
@@ -119,10 +126,16 @@ def services(archive: Archive, home: Path) -> Services:
         inspecting=Inspecting(catalogue, vault, jobs, new_id),
         shelf=shelf,
         test_source=lambda _organisation, _source: SourceTest(True, ("h264", "aac")),
+        ask_copies=lambda capture: asked_copies(catalogue, copying, capture),
         check_spool=lambda: None,
         session_key=bytes(32),
         zone=SHANGHAI,
     )
+
+
+def asked_copies(catalogue, copying: Copying, capture: Capture) -> None:
+    with catalogue.transaction() as tx:
+        copying.ask(tx, capture)
 
 
 def open_api(home: Path, clock: ManualClock) -> Api:

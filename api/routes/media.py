@@ -10,8 +10,6 @@ from api.deps import Caller, Needs, Svc
 from api.permissions import Permission
 from api.ranged import File, answer
 from api.schemas import Id
-from archiver.errors import ConflictError
-from archiver.mistakes import Mistake
 from archiver.playback import Media
 from archiver.times import to_text
 
@@ -21,7 +19,6 @@ From = Annotated[schemas.Moment | None, Query(alias="from", description="Default
 To = Annotated[schemas.Moment | None, Query(alias="to", description="Default: the window's end.")]
 At = Annotated[schemas.Moment, Query(description="A time with an offset.")]
 Width = Annotated[int, Query(ge=64, le=1920)]
-PLAYS_EVERYWHERE = ("avc1", "mp4a", "ulaw", "alaw")
 
 
 @router.head("/media.mp4", include_in_schema=False)
@@ -39,9 +36,8 @@ def media(
     """One file of [from, to). Its ETag is a digest of what it is made of. `Media-Start` and `Media-End` say which time
     it shows: what was not recorded at either end is not in it.
     """
-    found = svc.playback.media(caller.organisation, id, source, start, end)
-    if rendition and not all(codec.startswith(PLAYS_EVERYWHERE) for codec in found.codecs.split(",")):
-        raise ConflictError(Mistake.RENDITION_PENDING)
+    give = svc.playback.browser if rendition else svc.playback.media
+    found = give(caller.organisation, id, source, start, end)
     return _sent(request, caller, svc, id, source, found)
 
 
@@ -84,8 +80,10 @@ def _sent(request: Request, caller: Caller, svc: Svc, id: str, source: str, foun
         found.rope.size,
         f'"{found.digest}"',
         found.type,
-        lambda start, end: found.rope.read(svc.vault, start, end),
+        lambda start, end: found.rope.read(found.store, start, end),
     )
     sent = answer(request, file, watched)
+    if found.store is not svc.vault:
+        sent.headers["Media-Rendition"] = "browser"
     sent.headers["Media-Start"], sent.headers["Media-End"] = to_text(found.span.start), to_text(found.span.end)
     return sent

@@ -5,11 +5,9 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from api.services import Services
-from archiver.errors import InputError, MixedFormatsError, NotFoundError
+from archiver.errors import ConflictError, InputError, MixedFormatsError, NotFoundError
 from archiver.surveying import Survey
 from archiver.times import to_text
-
-NEEDS_COPY = ("hvc1", "hev1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +20,7 @@ class Player:
     url: str | None = None
     problem: str | None = None
     parts: tuple[tuple[datetime, datetime], ...] = ()
+    copy: bool = False
 
 
 def player(
@@ -34,13 +33,14 @@ def player(
     name = survey.names[capture.sources.index(source)]
     start, end = at or capture.window.start, to or capture.window.end
     try:
-        media = svc.playback.media(organisation, capture.id, source, start, end)
+        media = svc.playback.browser(organisation, capture.id, source, start, end)
     except MixedFormatsError as error:
         return Player(source, name, start, parts=error.parts)
+    except ConflictError:
+        svc.ask_copies(capture)
+        return Player(source, name, start, problem="rendition_pending")
     except (NotFoundError, InputError):
         return Player(source, name, start, problem="no_media_at")
-    if any(codec.startswith(NEEDS_COPY) for codec in media.codecs.split(",")):
-        return Player(source, name, start, problem="rendition_pending")
-    query = urlencode({"from": to_text(start), "to": to_text(end)})
+    query = urlencode({"from": to_text(start), "to": to_text(end), "rendition": "browser"})
     url = f"/api/v1/captures/{capture.id}/sources/{source}/media.mp4?{query}"
-    return Player(source, name, media.span.start, url)
+    return Player(source, name, media.span.start, url, copy=media.store is not svc.vault)

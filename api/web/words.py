@@ -82,6 +82,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "Browsers can't play this coding (H.265). A copy that they can play is being made;"
         " meanwhile you can export the original.",
     ),
+    "is_copy": (
+        "正在播放浏览器兼容副本,不是封存的原始文件;导出得到的是原始文件。",
+        "This is a copy made for browsers, not the sealed original; an export gives the original.",
+    ),
     "play_failed": (
         "浏览器无法播放这段录像。您可以导出后用其他播放器打开。",
         "Your browser can't play this. Export it and open it with another player.",

@@ -78,11 +78,11 @@ def test_a_request_keeps_its_first_answer(catalogue: SqlCatalogue):
         assert tx.requests.find("clerk", "another") is None
 
 
-def test_a_rendition_is_tied_to_its_segment(catalogue: SqlCatalogue):
-    """One copy per segment and profile; a newer one takes its place."""
+def test_a_rendition_is_known_by_what_it_is_made_of(catalogue: SqlCatalogue):
+    """One copy per original and profile; a newer one takes its place."""
     with catalogue.transaction() as tx:
         assert tx.renditions.get("k", "browser") is None
-        tx.renditions.put("k", "browser", facts.DIGEST, "a.mp4", facts.DIGEST, 1)
-        tx.renditions.put("k", "browser", facts.DIGEST, "b.mp4", facts.OTHER_DIGEST, 2**40)
-        tx.renditions.put("k", "thumbnail", facts.DIGEST, "c.jpg", facts.DIGEST, 3)
-        assert tx.renditions.get("k", "browser") == (facts.DIGEST, "b.mp4", facts.OTHER_DIGEST, 2**40)
+        tx.renditions.put("k", "browser", "a.mp4", facts.DIGEST, 1)
+        tx.renditions.put("k", "browser", "b.mp4", facts.OTHER_DIGEST, 2**40)
+        tx.renditions.put("k", "thumbnail", "c.jpg", facts.DIGEST, 3)
+        assert tx.renditions.get("k", "browser") == ("b.mp4", facts.OTHER_DIGEST, 2**40)

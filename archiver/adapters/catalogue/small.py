@@ -125,16 +125,16 @@ class SqlRenditions:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
 
-    def put(self, segment: str, profile: str, source_digest: str, path: str, digest: str, size: int) -> None:
+    def put(self, made_of: str, profile: str, path: str, digest: str, size: int) -> None:
         """A newer copy takes the place of the older."""
-        made = {"source_digest": source_digest, "path": path, "digest": digest, "size": size}
-        statement = inserting(self._connection, tables.rendition).values(segment=segment, profile=profile, **made)
-        self._connection.execute(statement.on_conflict_do_update(index_elements=["segment", "profile"], set_=made))
+        made = {"path": path, "digest": digest, "size": size}
+        statement = inserting(self._connection, tables.rendition).values(made_of=made_of, profile=profile, **made)
+        self._connection.execute(statement.on_conflict_do_update(index_elements=["made_of", "profile"], set_=made))
 
-    def get(self, segment: str, profile: str) -> tuple[str, str, str, int] | None:
+    def get(self, made_of: str, profile: str) -> tuple[str, str, int] | None:
         table = tables.rendition
-        query = sa.select(table.c.source_digest, table.c.path, table.c.digest, table.c.size).where(
-            table.c.segment == segment, table.c.profile == profile
+        query = sa.select(table.c.path, table.c.digest, table.c.size).where(
+            table.c.made_of == made_of, table.c.profile == profile
         )
         row = self._connection.execute(query).one_or_none()
-        return None if row is None else (row.source_digest, row.path, row.digest, row.size)
+        return None if row is None else (row.path, row.digest, row.size)

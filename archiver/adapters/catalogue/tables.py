@@ -260,9 +260,8 @@ seal_segment = _table(
 
 rendition = _table(
     "rendition",
-    _key("segment", Id),
+    _key("made_of", Id),
     _key("profile", Id),
-    _must("source_digest", Id),
     _must("path", Words),
     _must("digest", Id),
     _must("size", Whole),

@@ -266,9 +266,8 @@ def _footage() -> None:
     )
     op.create_table(
         "rendition",
-        sa.Column("segment", KEY, primary_key=True),
+        sa.Column("made_of", KEY, primary_key=True),
         sa.Column("profile", KEY, primary_key=True),
-        sa.Column("source_digest", KEY, nullable=False),
         sa.Column("path", TEXT, nullable=False),
         sa.Column("digest", KEY, nullable=False),
         sa.Column("size", INTEGER, nullable=False),

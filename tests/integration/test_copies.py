@@ -1,0 +1,179 @@
+"""Browser copies, made by the real ffmpeg from real H.265 recordings, and judged by decoding them."""
+
+import io
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import av
+import pytest
+
+from archiver.adapters.copies import CopyFolder
+from archiver.copies import Copying, needs_copy, originals
+from archiver.errors import MediaError
+from archiver.values import Job
+from archiver.vocabulary import Container, EventType, JobName
+from config.profiles import BROWSER
+from ingest.adapters.ffmpeg import find_ffmpeg
+from ingest.adapters.transcoder import FfmpegTranscoder
+from tests.api_rig import ROLLS, RowJobs, open_api
+from tests.archive_rig import WINDOW, Archive, cut
+
+H265 = "h265_aac.mp4"
+
+
+def times(data: bytes, kind: str) -> list[float]:
+    """When each decoded frame is shown, in seconds of the file."""
+    with av.open(io.BytesIO(data)) as container:
+        stream = getattr(container.streams, kind)[0]
+        return [float(frame.pts * frame.time_base) for frame in container.decode(stream)]
+
+
+def no_progress(done: int, total: int | None = None) -> None:
+    """Nobody looks."""
+
+
+@pytest.fixture
+def copying(archive: Archive, home: Path) -> Copying:
+    copies, transcoder = CopyFolder(home / "copies"), FfmpegTranscoder(find_ffmpeg())
+    jobs = RowJobs(archive.clock)
+    return Copying(archive.catalogue, archive.vault, transcoder, copies, jobs, archive.clock, ROLLS, BROWSER)
+
+
+@pytest.fixture
+def hevc(archive: Archive, capture: str, tmp_path: Path) -> str:
+    """A capture whose first source sent H.265, in three segments."""
+    archive.deposit(cut(tmp_path, archive.sources(capture)[0], H265, count=3))
+    return capture
+
+
+def media(home: Path, archive: Archive, capture: str, source: str, **query: str) -> tuple[int, bytes, str]:
+    with open_api(home, archive.clock).client() as client:
+        answer = client.get(f"/api/v1/captures/{capture}/sources/{source}/media.mp4", params=query)
+        return answer.status_code, answer.content, answer.headers.get("Media-Rendition", "")
+
+
+@pytest.mark.parametrize("codecs", ["hvc1.1.6.L93.B0,mp4a.40.2", "hev1.1.6.L93.B0"])
+def test_h265_needs_a_copy(codecs: str) -> None:
+    """Browsers don't play it everywhere."""
+    assert needs_copy(codecs)
+
+
+@pytest.mark.parametrize("codecs", ["avc1.64001f,mp4a.40.2", "avc1.64001f,ulaw", "mp4a.40.2"])
+def test_what_a_browser_plays_is_served_as_it_is(codecs: str) -> None:
+    """H.264 plays, and so does G.711 in QuickTime."""
+    assert not needs_copy(codecs)
+
+
+def test_a_copy_shows_every_picture_at_its_time(archive: Archive, home: Path, copying: Copying, hevc: str) -> None:
+    """As many pictures as the master, each within 2 ms of its own; sound ends within one AAC frame."""
+    source = archive.sources(hevc)[0]
+    assert copying.make(hevc, source, no_progress) == {"made": 1}
+    _, master, _ = media(home, archive, hevc, source)
+    status, copy, label = media(home, archive, hevc, source, rendition="browser")
+    assert (status, label) == (200, "browser")
+    expected, shown = times(master, "video"), times(copy, "video")
+    assert len(expected) == len(shown) > 30
+    assert max(abs(one - other) for one, other in zip(expected, shown, strict=True)) < 0.002
+    assert abs(times(master, "audio")[-1] - times(copy, "audio")[-1]) < 0.025
+    with av.open(io.BytesIO(copy)) as container:
+        assert [stream.codec_context.name for stream in container.streams] == ["h264", "aac"]
+
+
+def test_any_stretch_of_a_copy_can_be_had(archive: Archive, home: Path, copying: Copying, hevc: str) -> None:
+    """The same moments as of the master, across joins of segments too."""
+    source = archive.sources(hevc)[0]
+    copying.make(hevc, source, no_progress)
+    with archive.catalogue.reading() as tx:
+        start = tx.segments.touching(source, WINDOW)[0].span.start
+    for first, last in ((0.5, 1.1), (0.9, 3.3), (2.2, 2.9)):
+        stretch = {"from": _at(start, first), "to": _at(start, last)}
+        _, master, _ = media(home, archive, hevc, source, **stretch)
+        _, copy, _ = media(home, archive, hevc, source, **stretch, rendition="browser")
+        expected, shown = times(master, "video"), times(copy, "video")
+        assert len(shown) == len(expected) > 5
+        assert max(abs(one - other) for one, other in zip(expected, shown, strict=True)) < 0.002
+
+
+def _at(start: datetime, seconds: float) -> str:
+    return (start + timedelta(seconds=seconds)).isoformat()
+
+
+def test_it_is_pending_until_it_is_made(archive: Archive, home: Path, copying: Copying, hevc: str) -> None:
+    """409 says so; asking is one job for each source that needs one, however often it is asked."""
+    source = archive.sources(hevc)[0]
+    assert media(home, archive, hevc, source, rendition="browser")[0] == 409
+
+    def asked() -> list[Job]:
+        with archive.catalogue.transaction() as tx:
+            return copying.ask(tx, tx.captures.get(hevc))
+
+    assert [job.id for job in asked()] == [job.id for job in asked()]
+    assert [job.name for job in asked()] == [JobName.RENDITION]
+    copying.make(hevc, source, no_progress)
+    assert asked() == []
+
+
+def test_making_it_again_does_nothing(archive: Archive, home: Path, copying: Copying, hevc: str) -> None:
+    """One event states it, with the segments it is made of and its digest; it is in no vault."""
+    source = archive.sources(hevc)[0]
+    before = [stored.key for stored in archive.vault.list()]
+    copying.make(hevc, source, no_progress)
+    assert copying.make(hevc, source, no_progress) == {"made": 0}
+    with archive.catalogue.reading() as tx:
+        made = [event for event in tx.events.chain(hevc) if event.type == EventType.RENDITION_MADE]
+    assert len(made) == 1 and len(made[0].payload["segments"]) == 3
+    assert [stored.key for stored in archive.vault.list()] == before
+
+
+@pytest.mark.parametrize("harm", ["changed", "cut", "gone", "index gone"])
+def test_a_harmed_copy_is_not_served_but_made_again(
+    archive: Archive, home: Path, copying: Copying, hevc: str, harm: str
+) -> None:
+    """Its digest is checked before its first byte is sent."""
+    source = archive.sources(hevc)[0]
+    copying.make(hevc, source, no_progress)
+    (path,) = (home / "copies").glob("*.mp4")
+    data = path.read_bytes()
+    if harm == "changed":
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    elif harm == "cut":
+        os.truncate(path, len(data) - 100)
+    else:
+        (path if harm == "gone" else path.with_suffix(".index")).unlink()
+    assert media(home, archive, hevc, source, rendition="browser")[0] == 409
+    assert copying.make(hevc, source, no_progress) == {"made": 1}
+    assert media(home, archive, hevc, source, rendition="browser")[0] == 200
+
+
+def test_what_can_not_be_encoded_leaves_nothing_half(home: Path) -> None:
+    """Neither a file nor a name; the error has ffmpeg's words."""
+    copies, transcoder = CopyFolder(home / "copies"), FfmpegTranscoder(find_ffmpeg())
+    name = "0" * 64
+    with pytest.raises(MediaError, match="no copy could be made"), copies.making(name) as target:
+        transcoder.transcode([b"\0" * 1000], target, BROWSER, Container.MP4, 90_000)
+    assert list((home / "copies").iterdir()) == []
+
+
+def test_a_reader_that_fails_ends_the_encoder(home: Path) -> None:
+    """A vault that goes away in the middle leaves no child and no file."""
+
+    def broken():
+        yield b"\0" * 1000
+        raise OSError("the vault is away")
+
+    copies, transcoder = CopyFolder(home / "copies"), FfmpegTranscoder(find_ffmpeg())
+    with pytest.raises(OSError, match="away"), copies.making("0" * 64) as target:
+        transcoder.transcode(broken(), target, BROWSER, Container.MP4, 90_000)
+    assert list((home / "copies").iterdir()) == []
+
+
+def test_each_unbroken_recording_is_one_original(archive: Archive, capture: str, tmp_path: Path) -> None:
+    """Two recordings of a source are two copies; H.264 between them is none."""
+    source = archive.sources(capture)[0]
+    archive.deposit(cut(tmp_path, source, H265, start_s=-4))
+    archive.deposit(cut(tmp_path, source))
+    archive.deposit(cut(tmp_path, source, H265, start_s=4))
+    with archive.catalogue.reading() as tx:
+        found = originals(ROLLS.segments(tx, tx.captures.get(capture), source))
+    assert [len(original.segments) for original in found] == [2, 2]
