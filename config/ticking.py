@@ -8,7 +8,7 @@ from datetime import datetime
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from archiver.errors import UnavailableError
+from archiver.errors import ArchiverError, UnavailableError
 from archiver.ports import Catalogue, Clock, Jobs, Transaction
 from archiver.values import Json
 from archiver.vocabulary import JobName
@@ -38,13 +38,22 @@ class Ticker:
         try:
             with self._catalogue.reading() as tx:
                 due = list(self._due(tx, now))
-            for name, key, arguments in due:
-                with self._catalogue.transaction() as tx:
-                    self._jobs.enqueue(tx, name, key, arguments)
+            return sum(self._ask(*each) for each in due)
         except UnavailableError as error:
             log.warning("%s: %s", error.code, error)
             return 0
-        return len(due)
+
+    def _ask(self, name: JobName, key: str, arguments: Json) -> bool:
+        """What is wrong with one job holds up no other."""
+        try:
+            with self._catalogue.transaction() as tx:
+                self._jobs.enqueue(tx, name, key, arguments)
+        except UnavailableError:
+            raise
+        except ArchiverError as error:
+            log.error("job %s can't be asked for: %s: %s", key, error.code, error)
+            return False
+        return True
 
     def sweep(self) -> None:
         """Close the views that nobody watches any more (I11)."""

@@ -2,11 +2,12 @@
 through the ports, time is an argument.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from archiver.errors import NotFoundError
+from archiver.errors import ArchiverError, NotFoundError, UnavailableError
 from archiver.ids import NewId
 from archiver.ports import Transaction
 from archiver.timeline import Interval
@@ -14,6 +15,8 @@ from archiver.times import to_us
 from archiver.values import Capture, Json
 from archiver.vocabulary import CaptureState, JobName, JobState
 from ingest.windows import plan
+
+log = logging.getLogger(__name__)
 
 Ready = Callable[[Transaction, Capture, datetime], bool]
 """Whether a capture whose window is over can be sealed now."""
@@ -26,6 +29,9 @@ BATCH_AFTER = timedelta(minutes=5)
 RETRY_S = 300
 UNSTORED_S = 60
 
+FAILED_LOOKED_AT = 1000
+
+_OVER = frozenset({JobState.FAILED, JobState.DONE})
 _OPEN = frozenset({CaptureState.BOOKED, CaptureState.RECORDING})
 
 
@@ -72,18 +78,42 @@ class Replanner:
 def due_jobs(tx: Transaction, now: datetime, post_roll: timedelta, ready: Ready) -> list[Due]:
     """What the tick enqueues: captures that begin, end (post-roll included) or can be sealed, batches of events, and
     the day's renewal of retention dates. Jobs already asked for are left out; a failed one comes again under a new
-    key, at most once in `RETRY_S` seconds.
+    key, at most once in `RETRY_S` seconds. So does one of a capture that was done and changed nothing, as when the
+    clock was set back in between: what is due is said by the capture's state.
     """
-    candidates = [*_captures_due(tx, now, post_roll, ready), *_batches_due(tx, now), _renewal(now)]
-    return [(name, key, arguments) for name, first, arguments in candidates if (key := _open_key(tx, first, now))]
+    steps = [*_captures_due(tx, now, post_roll, ready), *_revisions_due(tx)]
+    others = [*_batches_due(tx, now), _renewal(now)]
+    return [*_open(tx, steps, now, _OVER), *_open(tx, others, now, frozenset({JobState.FAILED}))]
 
 
 def _captures_due(tx: Transaction, now: datetime, post_roll: timedelta, ready: Ready) -> Iterator[Due]:
     for capture in tx.captures.in_states([CaptureState.BOOKED, CaptureState.RECORDING, CaptureState.SEALING]):
-        name = _step(tx, capture, now, post_roll, ready)
+        try:
+            name = _step(tx, capture, now, post_roll, ready)
+        except UnavailableError:
+            raise
+        except ArchiverError as problem:  # of this capture alone: the others go on
+            log.error("what is due of capture %s can't be told: %s: %s", capture.id, problem.code, problem)
+            continue
         if name is not None:
-            revision = f":{capture.revision + 1}" if name is JobName.SEAL else ""
-            yield name, f"{name}:{capture.id}{revision}", {"capture": capture.id}
+            yield _due(name, capture)
+
+
+def _revisions_due(tx: Transaction) -> list[Due]:
+    """Further seals that failed. They were asked for when footage came late, and nothing else would ask again."""
+    failed = [job for job in tx.jobs.in_state(JobState.FAILED, FAILED_LOOKED_AT) if job.name is JobName.SEAL]
+    found = {}
+    for job in failed:
+        capture = tx.captures.get(job.arguments["capture"])
+        due = _due(JobName.SEAL, capture)
+        if capture.state is CaptureState.SEALED and job.id.split(":again-")[0] == due[1]:
+            found[capture.id] = due
+    return list(found.values())
+
+
+def _due(name: JobName, capture: Capture) -> Due:
+    revision = f":{capture.revision + 1}" if name is JobName.SEAL else ""
+    return name, f"{name}:{capture.id}{revision}", {"capture": capture.id}
 
 
 def _step(tx: Transaction, capture: Capture, now: datetime, post_roll: timedelta, ready: Ready) -> JobName | None:
@@ -112,13 +142,18 @@ def _bucket(name: JobName, now: datetime, seconds: float) -> Due:
     return name, f"{name}:{int(to_us(now) // (seconds * 1_000_000) * seconds)}", {}
 
 
-def _open_key(tx: Transaction, key: str, now: datetime) -> str | None:
-    """The key under which a job is to be enqueued; None when it is there already and didn't fail."""
+def _open(tx: Transaction, candidates: Sequence[Due], now: datetime, over: frozenset[JobState]) -> list[Due]:
+    found = ((name, _open_key(tx, first, now, over), arguments) for name, first, arguments in candidates)
+    return [(name, key, arguments) for name, key, arguments in found if key is not None]
+
+
+def _open_key(tx: Transaction, key: str, now: datetime, over: frozenset[JobState]) -> str | None:
+    """The key under which a job is to be enqueued; None when it is there already in a state that isn't `over`."""
     for each in (key, f"{key}:again-{int(now.timestamp()) // RETRY_S}"):
         state = _job_state(tx, each)
         if state is None:
             return each
-        if state is not JobState.FAILED:
+        if state not in over:
             return None
     return None
 

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from archiver.errors import NotFoundError
+from archiver.errors import FormatError, NotFoundError
 from archiver.ports import Transaction
 from archiver.timeline import Interval
 from archiver.values import Capture, Job, Source
@@ -37,7 +37,8 @@ class Reads:
         self.captures = SimpleNamespace(in_states=self._in_states, touching=lambda source, span: self.rows)
         self.registry = SimpleNamespace(source=lambda id: SOURCE)
         self.events = SimpleNamespace(waiting=lambda: self.oldest, unstored_batches=lambda: self.unstored)
-        self.jobs = SimpleNamespace(get=self._job)
+        self.captures.get = lambda id: next(row for row in self.rows if row.id == id)
+        self.jobs = SimpleNamespace(get=self._job, in_state=self._jobs_in)
 
     def _in_states(self, states: Sequence[CaptureState]) -> list[Capture]:
         return [row for row in self.rows if row.state in states]
@@ -45,7 +46,10 @@ class Reads:
     def _job(self, id: str) -> Job:
         if id not in self.known:
             raise NotFoundError(f"there is no job {id}")
-        return Job(id, JobName.SEAL, self.known[id], {}, START)
+        return Job(id, JobName(id.split(":")[0]), self.known[id], {"capture": id.split(":")[1]}, START)
+
+    def _jobs_in(self, state: JobState, limit: int) -> list[Job]:
+        return [self._job(id) for id, known in self.known.items() if known is state]
 
     @property
     def tx(self) -> Transaction:
@@ -111,6 +115,40 @@ def test_a_job_is_asked_for_once_and_a_failed_one_again_later() -> None:
     reads.known[again] = JobState.FAILED
     assert reads.due(START) == []
     assert len(reads.due(START + timedelta(seconds=RETRY_S))) == 1
+
+
+def test_a_job_that_was_done_too_early_is_asked_for_again() -> None:
+    """A clock that is set back lets it find nothing to do: the capture's state says that it is due, not the job's."""
+    reads = Reads(rows=[CAPTURE], known={"start:cap": JobState.DONE})
+    ((_, again),) = reads.due(START)
+    reads.known[again] = JobState.RUNNING
+    assert reads.due(START) == []
+    reads.known[again] = JobState.DONE
+    assert reads.due(START) == []
+    assert len(reads.due(START + timedelta(seconds=RETRY_S))) == 1
+
+
+def test_a_further_seal_that_failed_is_asked_for_again() -> None:
+    """Footage that came late must not stay unsealed because the vault was away for a while."""
+    sealed = replace(CAPTURE, state=CaptureState.SEALED, revision=1)
+    reads = Reads(rows=[sealed], known={"seal:cap:1": JobState.FAILED, "seal:cap:2": JobState.FAILED})
+    ((name, again),) = reads.due(WINDOW.end)
+    assert name is JobName.SEAL and again.startswith("seal:cap:2:again-")
+    reads.rows = [replace(sealed, revision=2)]
+    assert reads.due(WINDOW.end) == []
+
+
+def test_a_capture_that_cannot_be_judged_holds_up_no_other() -> None:
+    """What is wrong with one is logged; the others are started and sealed."""
+
+    def judge(tx: Transaction, capture: Capture, at: datetime) -> bool:
+        if capture.id == "bad":
+            raise FormatError("a row that nobody can read")
+        return True
+
+    over = replace(CAPTURE, state=CaptureState.SEALING)
+    jobs = due_jobs(Reads(rows=[replace(over, id="bad"), over]).tx, WINDOW.end + ROLL, ROLL, judge)
+    assert [key for name, key, _ in jobs if name is JobName.SEAL] == ["seal:cap:1"]
 
 
 @pytest.mark.parametrize(("age", "urgent", "due"), [(1, True, 0), (2, True, 1), (60, False, 0), (300, False, 1)])
