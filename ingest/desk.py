@@ -38,6 +38,7 @@ class SpoolDesk:
         self._new_id = new_id
         self._last_id = ""
         self._order = 0
+        self._unwritten = False
         nothing: dict[str, OpenOutage] = {}
         self._open = self._read(OUTAGES, parse_open, nothing)
 
@@ -54,8 +55,10 @@ class SpoolDesk:
         before = self._open.pop(duty, None)
         if outage is not None:
             self._open[duty] = outage
-        if before != outage:
+        if before != outage or self._unwritten:
+            self._unwritten = True  # should the disk refuse it
             self._folder.write_document(OUTAGES, open_json(self._open))
+            self._unwritten = False
 
     def state_outage(self, outage: Outage) -> None:
         self._state(outage)

@@ -144,7 +144,7 @@ class DutyRun:
         log.info("source %s: recording ended: %s", self.duty.source, recorded.end.evidence)
         if self._leaving is GapCause.RESTARTED:
             self._open_outage(OpenOutage(recorded.media.end, GapCause.RESTARTED, "the recorder was told to stop"))
-        elif not self._is_over():
+        elif not self._is_over() or self._is_early(recorded.media.end):
             self._open_outage(_after(recorded.media, recorded.end))
 
     def _failed(self, began: datetime, end: StreamEnd) -> None:
@@ -201,6 +201,10 @@ class DutyRun:
 
     def _is_late(self) -> bool:
         return self._now() - self.duty.span.start > LATE
+
+    def _is_early(self, end: datetime) -> bool:
+        """Whether media that was recorded to the duty's end misses the last of it: the host's clock was set forward."""
+        return self._leaving is None and self.duty.span.end - end > LATE
 
     def _is_over(self) -> bool:
         return self._leaving is not None or self._now() >= self.duty.span.end

@@ -66,18 +66,26 @@ class Worker:
         self._held: dict[str, Held] = {}
         self._posts: dict[str, _Post] = {}
         self._leaving: list[_Post] = []
+        self._ends: list[Duty] = []
         self._clock_offset = self._offset()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; then it finishes its files, within `LEAVE_S` seconds."""
         while not stop.is_set():
-            decision = await self._decide()
-            self._reap()
-            self._apply(decision)
-            self._watch_clock()
+            try:
+                await self._round()
+            except OSError as problem:  # recorders go on, or wait for room; what wasn't stated is stated later
+                log.error("the spool takes nothing more from this worker: %s", problem.strerror)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), ROUND_S)
         await self._leave()
+
+    async def _round(self) -> None:
+        decision = await self._decide()
+        self._reap()
+        self._apply(decision)
+        self._state_ends()
+        self._watch_clock()
 
     async def _decide(self) -> Decision:
         plan = await self._ask()
@@ -174,7 +182,7 @@ class Worker:
             evidence = "the window was extended after its recording had ended"
             self._post(duty, OpenOutage(held.duty.span.end, GapCause.NOT_STARTED, evidence))
         elif not held.claimed:
-            self._state_ended(duty)
+            self._ends.append(duty)
 
     def _dismiss(self, id: str) -> None:
         del self._held[id]
@@ -207,11 +215,12 @@ class Worker:
         duty = post.run.duty
         self._held[duty.id] = replace(held, duty=duty, ended=True)
         if held.claimed:
-            self._state_ended(duty)
+            self._ends.append(duty)
 
-    def _state_ended(self, duty: Duty) -> None:
-        self._desk.state_duty_ended(duty)
-        self._desk.keep_open(duty.id, None)
+    def _state_ends(self) -> None:
+        while self._ends:
+            self._desk.state_duty_ended(self._ends[0])
+            self._desk.keep_open(self._ends.pop(0).id, None)
 
     def _all_posts(self) -> Sequence[_Post]:
         return [*self._posts.values(), *self._leaving]
@@ -240,6 +249,7 @@ class Worker:
         for id, post in self._posts.items():
             if post.task in done and _failure(post) is None and post.task.result():
                 self._finish(self._held[id], post)
+        self._state_ends()
 
 
 async def _run_after(before: "Sequence[asyncio.Task[bool]]", run: DutyRun) -> bool:

@@ -126,6 +126,13 @@ class House:
         """A role's process, once there is one."""
         return until(lambda: self.role(name), limit_s)[0]
 
+    def close_workers(self) -> None:
+        """Ask every worker to leave."""
+        for process in self.processes:
+            if process.poll() is None and ROLES["recorder"](_line(process.pid)):
+                process.terminate()
+                process.wait(20)
+
     def close(self) -> None:
         for process in self.processes:
             if process.poll() is None:

@@ -28,6 +28,17 @@ ROLL = timedelta(seconds=5)
 CLOCK = SystemClock()
 
 
+class SteppedClock(SystemClock):
+    """The host's clock, set by the seconds that the home's file `clock` holds."""
+
+    def __init__(self, home: Path) -> None:
+        self._offset = home / "clock"
+
+    def now(self) -> datetime:
+        offset_s = float(self._offset.read_text()) if self._offset.exists() else 0.0
+        return super().now() + timedelta(seconds=offset_s)
+
+
 def new_id() -> str:
     return make_id(datetime.now(UTC), os.urandom(10))
 
@@ -64,17 +75,18 @@ def record(home: Path) -> None:
     from ingest.rounds import Rounds, Terms
     from ingest.worker import Worker
 
+    clock = SteppedClock(home)
     spools = Spools(home / "spool", hook(home))
-    spool = spools.take(SITE, "host", CLOCK.now(), new_id)
-    recover(spool, spools.others(spool), CLOCK.now(), new_id)
+    spool = spools.take(SITE, "host", clock.now(), new_id)
+    recover(spool, spools.others(spool), clock.now(), new_id)
     terms = Terms(spool.worker, SITE, capacity=8, lease=timedelta(seconds=5))
     desk = SpoolDesk(spool, new_id)
-    deck = Deck(spool, spool.worker, CLOCK, new_id, segment_s=3)
-    tools = Tools(spool.worker, FfmpegRecorder(find_ffmpeg()), deck.record, desk, CLOCK, random.random)
+    deck = Deck(spool, spool.worker, clock, new_id, segment_s=3)
+    tools = Tools(spool.worker, FfmpegRecorder(find_ffmpeg()), deck.record, desk, clock, random.random)
     keeper = KeeperChild([sys.executable, "-m", "tests.recorder_process", str(home), "--keeper", spool.worker])
 
     async def main() -> None:
-        worker = Worker(terms, Rounds(catalogue_of(home), terms, CLOCK), PlainSecrets(), desk, tools)
+        worker = Worker(terms, Rounds(catalogue_of(home), terms, clock), PlainSecrets(), desk, tools)
         await run_recorder(worker, keeper)
 
     asyncio.run(main())

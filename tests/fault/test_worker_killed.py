@@ -16,7 +16,7 @@ import pytest
 from archiver.adapters.catalogue import schema
 from archiver.timeline import Interval, clip, subtract, union
 from archiver.values import Duty, Outage, Segment
-from archiver.vocabulary import DutyState, GapCause
+from archiver.vocabulary import DutyState, EventType, GapCause
 from ingest.cameras.background import BackgroundFarm
 from ingest.cameras.codecs import AudioCodec, VideoCodec
 from ingest.cameras.farm import CameraSpec
@@ -262,6 +262,63 @@ def test_a_camera_that_is_cut_off_is_one_outage(site: Site, farm: BackgroundFarm
     (lost,) = [each for each in site.outages() if each.cause is not GapCause.NOT_STARTED]
     assert lost.cause in (GapCause.LOST, GapCause.UNREACHABLE)
     assert 2 < lost.span.length.total_seconds() < 9
+
+
+def steps(site: Site) -> list[float]:
+    with site.catalogue.reading() as tx:
+        events = tx.events.chain("system")
+    return [round(event.payload["offset_s"]) for event in events if event.type == EventType.CLOCK_STEPPED]
+
+
+def set_clock(site: Site, seconds: float) -> None:
+    (site.home / "clock.new").write_text(str(seconds))
+    (site.home / "clock.new").rename(site.home / "clock")
+
+
+@pytest.mark.parametrize("site", [25], indirect=True)
+def test_a_clock_set_forward_moves_no_evidence(site: Site) -> None:
+    """By the host's clock the duty is over at once: what was recorded keeps its place, the rest is an outage that tells
+    of the clock, and an event states the step (I8).
+    """
+    site.start()
+    until(lambda: len(site.segments()) >= 2)
+    stepped = datetime.now(UTC)
+    set_clock(site, 3600)
+    until(lambda: site.state() is DutyState.ENDED, 20)
+    until(lambda: site.spooled_bytes() == 0)
+    assert all(each.span.end < stepped + timedelta(seconds=2) for each in site.segments())
+    assert site.unaccounted() == []
+    rest = site.outages()[-1]
+    assert rest.span.end == site.duty.span.end and "clock was set by +3600" in rest.evidence
+    until(lambda: steps(site) == [3600])
+
+
+@pytest.mark.parametrize("site", [25], indirect=True)
+def test_a_clock_set_back_moves_no_evidence(site: Site) -> None:
+    """What is recorded by a wrong clock lies where that clock says; what is recorded by the right one doesn't move, and
+    the hole between is stated (I8).
+    """
+    site.start()
+    until(lambda: len(site.segments()) >= 2)
+    before = {each.key: each.span for each in site.segments()}
+    set_clock(site, -3600)
+    until(lambda: steps(site) == [-3600])
+    wrong = Interval(site.duty.span.start - timedelta(hours=2), site.duty.span.start - timedelta(minutes=30))
+
+    def misplaced() -> list[Segment]:
+        with site.catalogue.reading() as tx:
+            return list(tx.segments.touching(site.source, wrong))
+
+    until(lambda: len(misplaced()) >= 1)
+    set_clock(site, 0)
+    until(lambda: site.state() is DutyState.ENDED, 40)
+    until(lambda: site.spooled_bytes() == 0)
+    after = {each.key: each.span for each in site.segments()}
+    assert before.items() <= after.items()
+    assert all(each.length < timedelta(seconds=10) for each in after.values())
+    assert site.unaccounted() == []
+    assert any("clock was set" in each.evidence for each in site.outages())
+    assert steps(site) == [-3600, 3600]
 
 
 @pytest.mark.parametrize("site", [2], indirect=True)

@@ -1,6 +1,8 @@
 """A worker's loop: whose duties it records while the catalogue answers, errs or is away."""
 
 import asyncio
+import errno
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -53,6 +55,24 @@ class MemoryDesk:
 
     def state_clock_step(self, at: datetime, offset_s: float) -> None:
         self.steps.append(offset_s)
+
+
+class FullDesk(MemoryDesk):
+    """On a disk that takes nothing while it is `full`."""
+
+    full = False
+
+    def write_plan(self, plan: Sequence[Assignment]) -> None:
+        self._refuse()
+        super().write_plan(plan)
+
+    def state_duty_ended(self, duty: Duty) -> None:
+        self._refuse()
+        super().state_duty_ended(duty)
+
+    def _refuse(self) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 class House:
@@ -263,6 +283,23 @@ def test_a_mistake_of_ours_does_not_end_a_duty() -> None:
     async def story(house: House) -> None:
         await until(lambda: house.recording == ["one"])
         assert len(house.recorder.opened) == 2
+
+    play(house, story)
+
+
+def test_a_full_disk_ends_no_worker() -> None:
+    """What could not be stated while it was full is stated afterwards."""
+    desk = FullDesk()
+    house = House(duty("a", -0.1, 1.5), desk=desk)
+
+    async def story(house: House) -> None:
+        await until(lambda: house.recording == ["cam"])
+        desk.full = True
+        await until(lambda: house.recording == [])
+        await asyncio.sleep(1)
+        assert desk.ended == []
+        desk.full = False
+        await until(lambda: desk.ended == [("a", 1)])
 
     play(house, story)
 
