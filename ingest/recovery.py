@@ -3,8 +3,9 @@ hole has its cause (I4).
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from archiver.documents import Fields
@@ -35,7 +36,8 @@ class LeftSpool(Documents, Protocol):
 
 def recover(own: LeftSpool, others: Iterable[LeftSpool], now: datetime, new_id: NewId) -> None:
     """Salvage every unfinished recording of a process's own spool and of those it adopts. The outage that a death began
-    stays open in `own` until the duty is recorded again. May be repeated.
+    stays open in `own` until the duty is recorded again. May be repeated. A full disk keeps no process from its start:
+    its keeper is what makes room.
     """
     _salvage_all(own, SpoolDesk(own, new_id), now)
     adopt(own, others, now, new_id)
@@ -48,11 +50,22 @@ def adopt(own: LeftSpool, others: Iterable[LeftSpool], now: datetime, new_id: Ne
     for spool in others:
         desk = SpoolDesk(spool, new_id)
         _salvage_all(spool, desk, now)
-        for each in desk.read_plan():
-            desk.give_up(each.duty, now)
+        _unless_full(spool, partial(_give_up_all, desk, now))
         adopted.append(spool.worker)
     if adopted != adopted_by(own):
-        own.write_document(ADOPTED, {"v": 1, "workers": adopted})
+        _unless_full(own, partial(own.write_document, ADOPTED, {"v": 1, "workers": adopted}))
+
+
+def _give_up_all(desk: SpoolDesk, now: datetime) -> None:
+    for each in desk.read_plan():
+        desk.give_up(each.duty, now)
+
+
+def _unless_full(spool: LeftSpool, write: Callable[[], None]) -> None:
+    try:
+        write()
+    except OSError as problem:
+        log.error("worker %s can't note what dead ones left: %s", spool.worker, problem.strerror)
 
 
 def adopted_by(own: Documents) -> list[str]:

@@ -1,6 +1,8 @@
 """What a new recorder process makes of the spools that dead ones left."""
 
 import asyncio
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -81,6 +83,28 @@ def test_an_unfinished_recording_is_salvaged_and_its_outage_stays_open(tmp_path:
     recover(spool, spools.others(spool), CLOCK.now(), new_id)
     assert SpoolDesk(spool, new_id).open_outages() == {duty.id: open_}
     assert outages(spool) == []
+    spools.release()
+
+
+def test_a_full_disk_keeps_no_process_from_its_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it there is no keeper, and without a keeper the disk stays full."""
+    dead, left = take(tmp_path)
+    duty = a_duty()
+    SpoolDesk(left, new_id).write_plan([Assignment(duty, b"sealed")])
+    SpoolDesk(left, new_id).keep_open(duty.id, OpenOutage(CLOCK.now() - timedelta(seconds=9), GapCause.LOST, "gone"))
+    spools, spool = Spools(tmp_path / "spool"), Spool(tmp_path / "spool" / new_id())
+    spool.path.mkdir()
+    dead.release()
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr("ingest.adapters.spool.write_durably", refuse)
+        recover(spool, spools.others(spool), CLOCK.now(), new_id)
+    recover(spool, spools.others(spool), CLOCK.now(), new_id)
+    assert left.worker in adopted_by(spool)
+    assert [outage.cause for outage in outages(left)] == [GapCause.LOST]
     spools.release()
 
 
