@@ -45,11 +45,7 @@ class FfmpegTranscoder:
             raise ProgramError(f"ffmpeg didn't start: {problem.strerror}; see archiver doctor") from problem
         with child:
             os.setpriority(os.PRIO_PROCESS, child.pid, NICEST)
-            try:
-                words = _feed(child, media)
-            except BaseException:
-                child.kill()
-                raise
+            words = _feed(child, media)
         if child.returncode != 0:
             raise MediaError(f"no copy could be made (ffmpeg's exit code {child.returncode}): {words[-LAST_WORDS:]}")
 
@@ -66,7 +62,11 @@ def _feed(child: "subprocess.Popen[bytes]", media: Iterable[bytes]) -> str:
         child.stdin.close()
     except BrokenPipeError:
         pass
-    listener.join()
+    except BaseException:
+        child.kill()
+        raise
+    finally:
+        listener.join()
     return b"".join(said).decode(errors="replace").strip()
 
 
