@@ -134,10 +134,12 @@ class Playback:
 
     def picture(self, organisation: str, capture: str, source: str, at: datetime, width: int) -> tuple[bytes, Interval]:
         """A JPEG of what was to be seen at `at`, at most `width` pixels wide, and the time of its fragment.
-        NotFoundError where nothing was.
+        NotFoundError where nothing was, or nothing of this capture.
         """
         with self.catalogue.reading() as tx:
-            self._captured(tx, organisation, capture, source)
+            asked = self._captured(tx, organisation, capture, source)
+            if at not in self.rolled(asked):
+                raise NotFoundError(Mistake.NO_MEDIA)
             runs = self._runs(tx, source, Interval(at, at + timedelta(seconds=1)))
         if not runs:
             raise NotFoundError(Mistake.NO_MEDIA)

@@ -12,6 +12,8 @@ from api.schemas import Id
 from api.views import job_view
 from archiver.errors import NotFoundError
 from archiver.exporting import INDEX, Wanted
+from archiver.timeline import Interval
+from archiver.times import from_text
 from archiver.vocabulary import JobName
 
 router = APIRouter(tags=["jobs"])
@@ -46,13 +48,21 @@ def show_job(caller: Reads, svc: Svc, id: Id) -> Answer:
 @router.head("/jobs/{id}/files/{name}", include_in_schema=False)
 @router.get("/jobs/{id}/files/{name}", response_class=Response)
 def fetch(request: Request, caller: Exports, svc: Svc, id: Id, name: Name) -> Response:
-    """A file of an export that is done."""
+    """A file of an export that is done. To fetch sound and picture is to view them (I11)."""
     job = svc.inspecting.job(caller.organisation, id)
     result = job.result or {}
-    known = {file["name"]: file["sha256"] for file in result.get("files", [])}
+    files = {file["name"]: file for file in result.get("files", [])}
+    known = {each: file["sha256"] for each, file in files.items()}
     known |= {INDEX: result["sha256"]} if "sha256" in result else {}
     if job.name is not JobName.EXPORT or name not in known:
         raise NotFoundError(f"job {id} has no file {name}")
+
+    def watched(_start: int, _end: int) -> None:
+        """Any part of a file counts as all of its time."""
+        if file := files.get(name):
+            span = Interval(from_text(file["from"]), from_text(file["to"]))
+            svc.viewing.watch(caller.principal, job.arguments["capture"], file["source"], span)
+
     types = {"json": "application/json", "mov": "video/quicktime"}
     return answer(
         request,
@@ -63,4 +73,5 @@ def fetch(request: Request, caller: Exports, svc: Svc, id: Id, name: Name) -> Re
             lambda start, end: svc.shelf.read(id, name, start, end - start),
             name,
         ),
+        watched,
     )

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from httpx import Client
 
 from archiver.canonical import digest_of
-from archiver.vocabulary import EventType
+from archiver.vocabulary import EventType, JobState
 from tests.api_rig import Api, open_api
 from tests.archive_rig import WINDOW, Archive, Footage, cut
 
@@ -160,6 +161,33 @@ def test_a_picture_is_a_jpeg_of_the_width_asked(client: Client, archive: Archive
     answer = client.get(f"{base(archive, sealed)}/thumbnail.jpg", params={"at": moment(2.5), "width": 64})
     assert (answer.status_code, answer.content[:2]) == (200, b"\xff\xd8")
     assert client.get(f"{base(archive, sealed)}/thumbnail.jpg", params={"at": moment(90)}).status_code == 404
+
+
+def test_a_picture_of_another_time_is_not_this_captures(
+    client: Client, archive: Archive, sealed: str, tmp_path: Path
+) -> None:
+    """The same camera records other tenders: what lies outside the window and its rolls is not shown for this one."""
+    archive.deposit(cut(tmp_path, archive.sources(sealed)[0], start_s=60))
+    answer = client.get(f"{base(archive, sealed)}/thumbnail.jpg", params={"at": moment(62)})
+    assert answer.status_code == 404
+    assert views(archive, sealed) == []
+
+
+def test_a_fetched_export_is_a_view(api: Api, client: Client, archive: Archive, sealed: str) -> None:
+    """Whoever takes the file sees the picture, whoever had it made; the index alone shows nothing."""
+    asked = client.post(f"/api/v1/captures/{sealed}/exports", json={"from": moment(1), "to": moment(3)})
+    job = api.services.inspecting.job("centre", asked.json()["id"])
+    result = api.services.exporting.run(job.arguments, lambda done, total=None: None)
+    with archive.catalogue.transaction() as tx:
+        tx.jobs.update(replace(job, state=JobState.DONE, result=result))
+    folder = f"/api/v1/jobs/{job.id}/files"
+    assert client.get(f"{folder}/index.json").status_code == 200
+    assert client.head(f"{folder}/{result['files'][0]['name']}").status_code == 200
+    assert views(archive, sealed) == []
+    assert client.get(f"{folder}/{result['files'][0]['name']}").status_code == 200
+    assert [(view["phase"], view["source"]) for view in views(archive, sealed)] == [
+        ("opened", result["files"][0]["source"])
+    ]
 
 
 def test_a_view_is_two_events_however_many_ranges(api: Api, client: Client, archive: Archive, sealed: str) -> None:
