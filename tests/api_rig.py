@@ -101,13 +101,19 @@ class Api:
         return self.services.tokens.create(Request(ORGANISATION, OPERATOR), "another", role)[1]
 
 
+def copying_of(archive: Archive, home: Path) -> Copying:
+    """How copies are made for a test archive, by the real ffmpeg."""
+    transcoder, copies = FfmpegTranscoder(find_ffmpeg()), CopyFolder(home / "copies")
+    jobs = RowJobs(archive.clock)
+    return Copying(archive.catalogue, archive.vault, transcoder, copies, jobs, archive.clock, ROLLS, BROWSER)
+
+
 def services(archive: Archive, home: Path) -> Services:
     catalogue, vault, clock = archive.catalogue, archive.vault, archive.clock
     replan = Replanner(ROLLS.pre, ROLLS.post, new_id)
     jobs = RowJobs(clock)
     shelf = FolderShelf(home / "exports")
-    transcoder, copies = FfmpegTranscoder(find_ffmpeg()), CopyFolder(home / "copies")
-    copying = Copying(catalogue, vault, transcoder, copies, jobs, clock, ROLLS, BROWSER)
+    copying = copying_of(archive, home)
     playback = Playback(catalogue, vault, AvPictures(), Ropes(), copying, ROLLS.pre, ROLLS.post)
     secret = KeySecrets(home / "keys" / "address.key")
     return Services(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from tests.api_rig import copying_of
 from tests.api_server import serving
 from tests.archive_rig import WINDOW, Archive, cut
 from tests.catalogue_facts import span
@@ -60,6 +61,21 @@ def test_a_recording_is_watched_from_a_clicked_moment(archive: Archive, page: Pa
     page.wait_for_function(f"() => {{ const now = ({PLAYED})(); return now.at > 0.5 && now.frames > 4 }}")
     assert page.evaluate(PLAYED)["error"] is None
     assert "09:00:0" in page.locator("#wall").inner_text()
+
+
+def test_h265_is_watched_as_a_copy_that_says_so(archive: Archive, page: Page, tmp_path: Path) -> None:
+    """Until the copy is made the page says that it is being made; then it plays, and is called a copy."""
+    capture = archive.book(span(0, 4))
+    source = archive.sources(capture)[0]
+    archive.deposit(cut(tmp_path, source, "h265_aac.mp4"))
+    page.goto(f"/captures/{capture}?source={source}#player")
+    assert "兼容副本正在准备中" in page.get_by_role("alert").inner_text()
+    copying_of(archive, archive.home).make(capture, source, lambda done, total=None: None)
+    page.reload()
+    page.wait_for_function(f"() => {{ const now = ({PLAYED})(); return now.at > 0.5 && now.frames > 4 }}")
+    assert page.evaluate(PLAYED)["error"] is None
+    assert page.get_by_text("浏览器兼容副本,不是封存的原始文件").is_visible()
+    page.screenshot(path=str(tmp_path / "copy.png"), full_page=True)
 
 
 def test_a_window_is_booked_and_found(archive: Archive, page: Page) -> None:

@@ -16,7 +16,7 @@ from archiver.vocabulary import Container, EventType, JobName
 from config.profiles import BROWSER
 from ingest.adapters.ffmpeg import find_ffmpeg
 from ingest.adapters.transcoder import FfmpegTranscoder
-from tests.api_rig import ROLLS, RowJobs, open_api
+from tests.api_rig import ROLLS, copying_of, open_api
 from tests.archive_rig import WINDOW, Archive, cut
 
 H265 = "h265_aac.mp4"
@@ -35,9 +35,7 @@ def no_progress(done: int, total: int | None = None) -> None:
 
 @pytest.fixture
 def copying(archive: Archive, home: Path) -> Copying:
-    copies, transcoder = CopyFolder(home / "copies"), FfmpegTranscoder(find_ffmpeg())
-    jobs = RowJobs(archive.clock)
-    return Copying(archive.catalogue, archive.vault, transcoder, copies, jobs, archive.clock, ROLLS, BROWSER)
+    return copying_of(archive, home)
 
 
 @pytest.fixture
