@@ -71,7 +71,10 @@ def recognised(request: Request, svc: Services) -> Caller:
 def same_origin(request: Request) -> bool:
     """Whether the browser says that one of our own pages sent this."""
     origin = request.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    try:
+        return origin is not None and urlsplit(origin).netloc == request.headers.get("host")
+    except ValueError:
+        return False
 
 
 def _bearer(request: Request, svc: Services) -> tuple[Token, Principal] | None:

@@ -189,6 +189,8 @@ def _window(start: datetime, end: datetime, now: datetime) -> Interval:
             problems[name] = Mistake.NO_OFFSET
     if problems:
         raise _invalid(problems)
+    # Python compares times of one zone as they stand on the wall.
+    start, end = utc(start), utc(end)
     if end <= start:
         problems["end"] = Mistake.END_NOT_AFTER_START
     elif end <= now:

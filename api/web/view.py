@@ -42,7 +42,7 @@ class Form:
         return self.values.get(name, "").strip()
 
     def moment(self, name: str, zone: ZoneInfo, label: str | None = None) -> datetime:
-        """A local time of the archive's zone; InputError names `label`."""
+        """A local time of the archive's zone, or one with an offset; InputError names `label`."""
         found = self.optional_moment(name, zone, label)
         if found is None:
             raise InputError("a time is missing", errors={label or name: Mistake.REQUIRED})
@@ -51,12 +51,22 @@ class Form:
     def optional_moment(self, name: str, zone: ZoneInfo, label: str | None = None) -> datetime | None:
         text = self.text(name)
         try:
-            found = datetime.fromisoformat(text).replace(tzinfo=zone) if text else None
+            found = _in_zone(datetime.fromisoformat(text), zone) if text else None
             if found is not None and not 1970 <= found.year < 9000:
                 raise ValueError(text)
         except ValueError:
             raise InputError("a time can't be read", errors={label or name: Mistake.NO_OFFSET}) from None
         return found
+
+
+def _in_zone(given: datetime, zone: ZoneInfo) -> datetime:
+    """A wall-clock time as a moment; ValueError for one that the zone skips or repeats, as it would be a guess."""
+    if given.tzinfo is not None:
+        return given
+    early, late = given.replace(tzinfo=zone, fold=0), given.replace(tzinfo=zone, fold=1)
+    if early.utcoffset() != late.utcoffset():
+        raise ValueError(f"{given} is not one moment in {zone.key}")
+    return early
 
 
 async def read_form(request: Request) -> Form:

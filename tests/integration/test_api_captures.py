@@ -1,15 +1,20 @@
 """Registering, booking, finding over HTTP."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from httpx import Client
 
+from api.web.view import Form
+from archiver.booking import NewCapture
+from archiver.errors import InputError
+from archiver.requests import Request
 from archiver.timeline import Interval
-from tests.api_rig import Api, open_api
+from tests.api_rig import OPERATOR, ORGANISATION, Api, open_api
 from tests.archive_rig import Archive
 
 SECRET = "pa55-w0rd"
@@ -106,6 +111,38 @@ def test_windows_that_can_not_be_are_refused_by_field(
     answer = booked(api, client, room, *span)
     assert answer.status_code == 422
     assert [one["field"] for one in answer.json()["errors"]] == [field]
+
+
+def test_a_window_is_measured_in_real_time_not_on_the_wall(api: Api, room: dict[str, str]) -> None:
+    """Where the clocks change, a window that looks a while long on the wall may end before it starts, and one that
+    looks a day long may last longer."""
+    zone = ZoneInfo("America/New_York")
+    request = Request(ORGANISATION, OPERATOR)
+    for start, end in (
+        (datetime(2027, 3, 14, 2, 30, tzinfo=zone), datetime(2027, 3, 14, 3, 15, tzinfo=zone)),
+        (datetime(2027, 11, 6, 12, tzinfo=zone), datetime(2027, 11, 7, 12, tzinfo=zone)),
+    ):
+        api.archive.clock.pass_s((start - timedelta(days=1) - api.archive.clock.now()).total_seconds())
+        with pytest.raises(InputError) as refused:
+            api.services.booking.book(request, NewCapture(room["project"], room["location"], start, end))
+        assert list(refused.value.errors) == ["end"]
+
+
+@pytest.mark.parametrize("text", ["2026-11-01T01:30", "2027-03-14T02:30"])
+def test_a_wall_clock_time_that_is_not_one_moment_is_refused(text: str) -> None:
+    """The page asks for an offset rather than guess; a time with one means what it says."""
+    zone = ZoneInfo("America/New_York")
+    with pytest.raises(InputError):
+        Form({"start": text}).moment("start", zone)
+    exact = Form({"start": f"{text}:00+08:00"}).moment("start", zone)
+    assert exact.isoformat() == f"{text}:00+08:00"
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://testserver:99999999999", "null", ""])
+def test_an_origin_that_is_none_is_another_one(api: Api, origin: str) -> None:
+    """Whatever a browser, or somebody else, sends."""
+    with api.client(signed_in=False) as client:
+        assert client.post("/signin", data={"token": api.token}, headers={"Origin": origin}).status_code == 403
 
 
 def test_a_window_that_has_begun_is_booked_and_can_be_stopped_once(
