@@ -336,11 +336,13 @@ class Spools:
     _locks: dict[str, int] = field(default_factory=dict)
 
     def take(self, site: str, host: str, now: datetime, new_id: NewId) -> Spool:
-        """This process's own: one of the site that nobody holds (its recordings are to be salvaged), else a new one.
-        The lock lasts as long as the process."""
-        for spool in self.unheld():
-            if (spool.read_document("worker") or {}).get("site") == site:
-                return spool
+        """This process's own: of the site's that nobody holds (their recordings are to be salvaged) the one that was
+        last at work, whose duties may still be on lease; else a new one. The lock lasts as long as the process."""
+        dead = [spool for spool in self.unheld() if (spool.read_document("worker") or {}).get("site") == site]
+        if dead:
+            own = max(dead, key=_last_taken)
+            os.utime(own.path / "lock")
+            return own
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.path / new_id()
         make_folders(path)
@@ -413,3 +415,7 @@ class Spools:
         """What a crash left of folders that were not yet, or no longer, recordings."""
         for left in (*path.glob(_DONE + "*"), *path.glob(_BEGUN + "*")):
             shutil.rmtree(left)
+
+
+def _last_taken(spool: Spool) -> float:
+    return (spool.path / "lock").stat().st_mtime

@@ -209,6 +209,19 @@ def test_a_dead_workers_folder_is_taken_and_a_living_ones_is_not(tmp_path):
     assert first.take("elsewhere", "host", NOW, new_id).worker not in (one.worker, other.worker)
 
 
+def test_the_spool_that_was_last_at_work_is_taken(tmp_path):
+    """Its duties may still be on lease; one that was only adopted has none."""
+    first, second, third = Spools(tmp_path), Spools(tmp_path), Spools(tmp_path)
+    older = first.take("main", "host", NOW, new_id)
+    newer = second.take("main", "host", NOW, new_id)
+    for worker, at in ((older.worker, 1000), (newer.worker, 2000)):
+        os.utime(tmp_path / worker / "lock", (at, at))
+    first.release()
+    second.release()
+    assert third.take("main", "host", NOW, new_id).worker == newer.worker
+    assert [spool.worker for spool in third.others(newer)] == [older.worker]
+
+
 def test_facts_come_in_the_order_of_their_ids(tmp_path):
     """And go one by one."""
     spool = spool_in(tmp_path)
