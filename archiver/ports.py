@@ -10,7 +10,7 @@ in the vault
 (sealed addresses, sessions).
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -361,6 +361,9 @@ class JobRows(Protocol):
         ...
 
     def update(self, job: Job) -> None: ...
+    def forget(self, names: Collection[JobName], before: datetime) -> int:
+        """Remove the rows of such jobs that are done and were asked for before; how many."""
+        ...
 
 
 class Tokens(Protocol):

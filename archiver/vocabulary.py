@@ -46,6 +46,7 @@ class JobName(StrEnum):
     EXPORT = "export"
     VERIFY = "verify"
     RENEW = "renew"  # retention dates that may only grow
+    TIDY = "tidy"  # what is remembered of jobs that are long done
 
 
 class GapCause(StrEnum):

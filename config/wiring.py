@@ -48,6 +48,7 @@ from archiver.sealing import Maker, Sealing
 from archiver.searching import Searching
 from archiver.splicing import Ropes
 from archiver.surveying import Surveying
+from archiver.tidying import Tidying
 from archiver.tokens import Tokens
 from archiver.values import ARCHIVE, Capture, Job
 from archiver.verifying import Verifying
@@ -299,6 +300,10 @@ class Installation:
     @cached_property
     def inspecting(self) -> Inspecting:
         return Inspecting(self.catalogue, self.vault, self.jobs, self.new_id)
+
+    @cached_property
+    def tidying(self) -> Tidying:
+        return Tidying(self.catalogue, self.jobs, self.clock)
 
     @cached_property
     def custody(self) -> Custody:

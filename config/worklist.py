@@ -20,6 +20,7 @@ def use_cases(ready: Installation) -> Mapping[JobName, UseCase]:
         JobName.SEAL: lambda job, _: _seal(ready, job.arguments["capture"]),
         JobName.BATCH: lambda _job, _: {"batches": ready.custody.store()},
         JobName.RENEW: lambda job, progress: _renew(ready, job, progress),
+        JobName.TIDY: lambda _job, _: ready.tidying.run(),
         JobName.EXPORT: lambda job, progress: ready.exporting.run(job.arguments, progress),
         JobName.RENDITION: lambda job, progress: ready.copying.make(
             job.arguments["capture"], job.arguments["source"], progress

@@ -28,6 +28,7 @@ URGENT_AFTER = timedelta(seconds=2)
 BATCH_AFTER = timedelta(minutes=5)
 RETRY_S = 300
 UNSTORED_S = 60
+TIDY_S = 3600
 
 FAILED_LOOKED_AT = 1000
 
@@ -76,13 +77,13 @@ class Replanner:
 
 
 def due_jobs(tx: Transaction, now: datetime, post_roll: timedelta, ready: Ready) -> list[Due]:
-    """What the tick enqueues: captures that begin, end (post-roll included) or can be sealed, batches of events, and
-    the day's renewal of retention dates. Jobs already asked for are left out; a failed one comes again under a new
-    key, at most once in `RETRY_S` seconds. So does one of a capture that was done and changed nothing, as when the
-    clock was set back in between: what is due is said by the capture's state.
+    """What the tick enqueues: captures that begin, end (post-roll included) or can be sealed, batches of events, the
+    day's renewal of retention dates and the hour's tidying. Jobs already asked for are left out; a failed one comes
+    again under a new key, at most once in `RETRY_S` seconds. So does one of a capture that was done and changed
+    nothing, as when the clock was set back in between: what is due is said by the capture's state.
     """
     steps = [*_captures_due(tx, now, post_roll, ready), *_revisions_due(tx)]
-    others = [*_batches_due(tx, now), _renewal(now)]
+    others = [*_batches_due(tx, now), _renewal(now), _tidying(now)]
     return [*_open(tx, steps, now, _OVER), *_open(tx, others, now, frozenset({JobState.FAILED}))]
 
 
@@ -136,6 +137,10 @@ def _batches_due(tx: Transaction, now: datetime) -> Sequence[Due]:
 
 def _renewal(now: datetime) -> Due:
     return JobName.RENEW, f"{JobName.RENEW}:{now.date()}", {}
+
+
+def _tidying(now: datetime) -> Due:
+    return _bucket(JobName.TIDY, now, TIDY_S)
 
 
 def _bucket(name: JobName, now: datetime, seconds: float) -> Due:

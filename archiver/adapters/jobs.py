@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Protocol, cast
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions, Serializer
 
 from archiver.errors import ArchiverError, ConflictError, UnavailableError
 from archiver.ports import Clock, Transaction
+from archiver.times import to_text
 from archiver.values import Job, Json
 from archiver.vocabulary import JobName, JobState
 
@@ -25,6 +27,10 @@ APPLICATION = "archiver"
 VERSION = "1"  # pinned: a new release goes on with the jobs of the old one
 ATTEMPTS = 6
 FIRST_WAIT_S = 2.0
+TOGETHER = 500
+
+_TO_COME = ["ENQUEUED", "DELAYED", "PENDING"]
+_ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +88,24 @@ class DbosJobs:
             app_version=VERSION,
         )
         self._client.enqueue_in_transaction(cast(_Connected, tx).connection, options, job.id)
+
+    def is_to_come(self, job: Job) -> bool:
+        """Whether a run of the job waits or is under way."""
+        return bool(
+            self._client.list_workflows(
+                workflow_id_prefix=f"{job.id}#", status=_TO_COME, limit=1, load_input=False, load_output=False
+            )
+        )
+
+    def forget(self, before: datetime) -> int:
+        """Remove the runs that ended before; how many."""
+        forgotten = 0
+        while ended := self._client.list_workflows(
+            status=_ENDED, completed_before=to_text(before), limit=TOGETHER, load_input=False, load_output=False
+        ):
+            self._client.delete_workflows([run.workflow_id for run in ended])
+            forgotten += len(ended)
+        return forgotten
 
     def close(self) -> None:
         self._client.destroy()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from archiver.adapters.catalogue.catalogue import SqlCatalogue
 from archiver.adapters.catalogue.engine import job_engine
 from archiver.adapters.clock import SystemClock
 from archiver.adapters.jobs import DbosJobs, JobEngine, migrate
-from archiver.errors import ConflictError, InputError, UnavailableError
+from archiver.errors import ConflictError, InputError, NotFoundError, UnavailableError
+from archiver.tidying import KEPT, Tidying
 from archiver.values import Job, Json
 from archiver.vocabulary import JobName, JobState
 from config.jobs import JobRunner
@@ -129,6 +131,39 @@ def test_a_key_belongs_to_one_kind_of_job(desk: Desk) -> None:
         desk.ask("key", JobName.BATCH)
 
 
+def test_a_job_whose_run_got_lost_counts_as_failed(desk: Desk) -> None:
+    """Else nobody would ever ask for it again; what waits or runs is left alone."""
+    lost = Job("lost", JobName.SEAL, JobState.QUEUED, {"capture": "lost"}, SystemClock().now())
+    with desk.catalogue.transaction() as tx:
+        tx.jobs.add(lost)
+    tidying = Tidying(desk.catalogue, desk.jobs, SystemClock())
+    assert tidying.run()["lost"] == 1
+    assert desk.row("lost").state is JobState.FAILED
+    desk.ask("lost")
+    until(lambda: desk.row("lost").state is JobState.DONE)
+    assert tidying.run()["lost"] == 0
+
+
+def test_what_is_long_done_is_forgotten_but_not_what_people_asked_for(desk: Desk) -> None:
+    """Neither a row nor a run of the archive's own jobs stays for ever."""
+    desk.ask("own")
+    desk.ask("asked", JobName.EXPORT)
+    until(lambda: {desk.row("own").state, desk.row("asked").state} == {JobState.DONE})
+    until(lambda: Tidying(desk.catalogue, desk.jobs, Later()).run()["runs"] > 0)
+    assert desk.row("asked").result == {"ran": "asked"}
+    with pytest.raises(NotFoundError):
+        desk.row("own")
+    assert desk.ask("own").state is JobState.QUEUED
+    until(lambda: desk.row("own").state is JobState.DONE)
+
+
+class Later(SystemClock):
+    """A month and a bit from now."""
+
+    def now(self) -> datetime:
+        return super().now() + KEPT + timedelta(seconds=5)
+
+
 KILLED = """
 import os, signal, sys
 from archiver.adapters.catalogue.catalogue import SqlCatalogue
@@ -167,7 +202,9 @@ def test_a_job_survives_the_death_of_its_worker(tmp_path: Path, executor: str, a
     engine = JobEngine(
         job_engine(url), "worker-1", JobRunner(desk.catalogue, SystemClock(), dict.fromkeys(JobName, desk.work))
     )
-    engine.start(abandoned)
+    engine.start()
+    for each in abandoned:
+        engine.take_over(each)
     try:
         until(lambda: desk.row("survivor").state is JobState.DONE)
     finally:

@@ -57,7 +57,7 @@ class Reads:
 
     def due(self, now: datetime, *, ready: bool = True) -> list[tuple[JobName, str]]:
         jobs = due_jobs(self.tx, now, ROLL, lambda tx, capture, at: ready)
-        return [(name, key) for name, key, _ in jobs if name is not JobName.RENEW]
+        return [(name, key) for name, key, _ in jobs if name not in (JobName.RENEW, JobName.TIDY)]
 
 
 def test_a_booking_gets_a_duty_with_rolls() -> None:

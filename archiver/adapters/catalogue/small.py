@@ -1,6 +1,6 @@
 """Rows of few words: jobs, tokens, views, idempotency keys and renditions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from archiver.adapters.catalogue.engine import inserting, wrote
 from archiver.adapters.catalogue.registry import one
 from archiver.errors import NotFoundError
 from archiver.values import Job, Token, View
-from archiver.vocabulary import JobState
+from archiver.vocabulary import JobName, JobState
 
 
 class SqlJobRows:
@@ -36,6 +36,13 @@ class SqlJobRows:
         changed = self._connection.execute(sa.update(table).where(table.c.id == job.id).values(**_of_job(job)))
         if changed.rowcount == 0:
             raise NotFoundError(f"no job {job.id}")
+
+    def forget(self, names: Collection[JobName], before: datetime) -> int:
+        table = tables.job
+        done = sa.delete(table).where(
+            table.c.name.in_(list(names)), table.c.state == JobState.DONE, table.c.created_at < before
+        )
+        return self._connection.execute(done).rowcount
 
 
 def _of_job(job: Job) -> Mapping[str, Any]:
