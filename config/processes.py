@@ -11,6 +11,7 @@ from datetime import datetime
 from api.app import create_app
 from api.services import Services
 from archiver.adapters.jobs import JobEngine
+from archiver.errors import UnavailableError
 from archiver.ports import Transaction
 from config import recording
 from config.jobs import JobRunner
@@ -26,6 +27,7 @@ from ingest.recovery import adopted_by
 from ingest.scheduling import Due, due_jobs
 
 log = logging.getLogger(__name__)
+ENGINE_STOP_S = 1
 
 
 def up(ready: Installation) -> int:
@@ -118,9 +120,18 @@ def keep(ready: Installation, worker: str) -> int:
     try:
         folders = _Folders(ready, worker, engine)
         Keeper(folders, ready.depositing.deposit, ready.catalogue, ready.clock).run(stop)
+        _store_events(ready)
     finally:
-        engine.stop()
+        engine.stop(ENGINE_STOP_S)
     return 0
+
+
+def _store_events(ready: Installation) -> None:
+    """On an orderly exit no event waits for the next batch; what can't leave now leaves at the next start."""
+    try:
+        ready.custody.store()
+    except UnavailableError as error:
+        log.warning("events wait for the next start: %s: %s", error.code, error)
 
 
 class _Folders:

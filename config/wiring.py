@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
 
+from archiver import keys
 from archiver.adapters import authority
 from archiver.adapters.catalogue import schema
 from archiver.adapters.catalogue.catalogue import SqlCatalogue
@@ -95,10 +96,11 @@ class Installation:
 
     def set_up(self, *, anew: bool = False) -> None:
         """Make what is missing: folders, keys, the catalogue's tables, the first token. Any number of processes may
-        do so at once. CatalogueUnavailableError if a catalogue was there before, unless another is made `anew`.
+        do so at once. CatalogueUnavailableError if a catalogue was there before, unless another is made `anew`: that
+        one has no token yet, since a token is a fact, and `rebuild` takes only facts of the vault.
         """
         os.umask(0o077)
-        if not anew and self.settings.token_file.exists() and schema.is_lost(self.settings.catalogue_url):
+        if not anew and self.has_lost_catalogue():
             raise CatalogueUnavailableError(
                 "the catalogue's file is gone: put it back, or make it again from the vault by `archiver rebuild`"
             )
@@ -109,7 +111,14 @@ class Installation:
         schema.upgrade(self.settings.catalogue_url)
         migrate_jobs(self.settings.catalogue_url)
         self.secrets  # noqa: B018 - its key must be there before a recorder looks for it
-        self._first_token()
+        if not anew:
+            self._first_token()
+
+    def has_lost_catalogue(self) -> bool:
+        """Whether the catalogue's file is gone from an archive that was in use."""
+        if not schema.is_lost(self.settings.catalogue_url):
+            return False
+        return self.settings.token_file.exists() or any(True for _ in self.vault.list(keys.EVENTS))
 
     def _first_token(self) -> None:
         """The administrator's token; whoever loses the race throws its own away."""
@@ -315,8 +324,9 @@ class Installation:
         return self.verifying_with(None)
 
     def verifying_with(self, roots: bytes | None) -> Verifying:
-        """`roots` (PEM) instead of those that the home trusts."""
-        return Verifying(self.vault, self.checker, self.rolls, roots or self.roots(), self.catalogue)
+        """`roots` (PEM) instead of those that the home trusts. Without its catalogue a vault is verified by itself."""
+        catalogue = None if self.has_lost_catalogue() else self.catalogue
+        return Verifying(self.vault, self.checker, self.rolls, roots or self.roots(), catalogue)
 
     @cached_property
     def rebuilding(self) -> Rebuilding:
@@ -359,7 +369,9 @@ class Installation:
     def rebuild(self) -> Rebuilt:
         """Make the catalogue again; workers' plans on disk give back the addresses of sources."""
         plans = [plan for spool in self.spools.all() if (plan := spool.read_document("plan"))]
-        return self.rebuilding.rebuild([each for plan in plans for each in parse_plan(plan)])
+        rebuilt = self.rebuilding.rebuild([each for plan in plans for each in parse_plan(plan)])
+        self._first_token()
+        return rebuilt
 
     def jobs_in(self, state: JobState) -> Sequence[Job]:
         """Jobs in a state, newest first."""

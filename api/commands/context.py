@@ -21,8 +21,21 @@ def output(context: typer.Context) -> Output:
 
 def installation(context: typer.Context, *, anew: bool = False) -> Installation:
     """The home folder, made ready on first use; `anew` also where its catalogue is lost."""
-    ready = Installation(load(output(context).home))
+    ready = _opened(context)
     ready.set_up(anew=anew)
+    return ready
+
+
+def vault_and_keys(context: typer.Context) -> Installation:
+    """As `installation`, but where the catalogue is lost, or was not copied along, none is made."""
+    ready = _opened(context)
+    if not ready.has_lost_catalogue():
+        ready.set_up()
+    return ready
+
+
+def _opened(context: typer.Context) -> Installation:
+    ready = Installation(load(output(context).home))
     context.call_on_close(ready.close)
     return ready
 

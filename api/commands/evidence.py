@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from api.commands.context import installation, output, request
-from api.output import moment
+from api.commands.context import installation, output, request, vault_and_keys
+from api.output import moment, note
 from api.views import verification_view
 from archiver import takeaways
 from archiver.adapters.shelf import FolderShelf
@@ -45,16 +45,15 @@ def export(
         None if end is None else moment(end, zone, "to"),
         format,
     )
-    work = out.with_name(f".{out.name}.{ready.new_id()}")
-    exporting = Exporting(
-        ready.catalogue, ready.clock, ready.new_id, ready.jobs, ready.playback, FolderShelf(work.parent)
-    )
+    name = ready.new_id()
+    shelf = out.with_name(f".{out.name}.{name}")
+    exporting = Exporting(ready.catalogue, ready.clock, ready.new_id, ready.jobs, ready.playback, FolderShelf(shelf))
     try:
         with _Shown("exporting") as progress:
-            result = exporting.export(request(ready), capture, wanted, work.name, progress)
-        output(context).thing({**result, "path": str(_place(work, out, result["files"]))})
+            result = exporting.export(request(ready), capture, wanted, name, progress)
+        output(context).thing({**result, "path": str(_place(shelf / name, out, result["files"]))})
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(shelf, ignore_errors=True)
 
 
 def _place(work: Path, out: Path, files: Sequence[dict[str, Any]]) -> Path:
@@ -82,13 +81,16 @@ def verify(
     if what is not None and Path(what).is_dir():
         _verify_export(context, Path(what))
         return
-    ready = installation(context, anew=True)  # the vault is enough
+    ready = vault_and_keys(context)
     verifying = ready.verifying_with(None if trust is None else _pem(trust))
     capture = None if all else what
     with _Shown("verifying") as progress:
         outcome = verifying.verify_all(progress) if capture is None else verifying.verify(_known(capture), progress)
-    with ready.catalogue.transaction() as tx:
-        tx.events.append(verification_run(capture, outcome, request(ready).principal, ready.clock.now()))
+    if ready.has_lost_catalogue():
+        note("there is no catalogue here: this was verified by the vault alone, and no event states it")
+    else:
+        with ready.catalogue.transaction() as tx:
+            tx.events.append(verification_run(capture, outcome, request(ready).principal, ready.clock.now()))
     _show(context, outcome)
 
 
