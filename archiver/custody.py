@@ -1,13 +1,13 @@
 """Brings events to the vault, in batches, and signs where every chain stands (formats.md, "Batch and checkpoint")."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from archiver import canonical, events, keys, merkle, times
 from archiver.canonical import digest_of
 from archiver.documents import VERSION, Fields
-from archiver.errors import NotFoundError
+from archiver.errors import FormatError, NotFoundError, TamperError
 from archiver.ids import NewId
 from archiver.ports import Catalogue, Clock, Retention, Signer, Vault
 from archiver.values import Batch
@@ -124,7 +124,7 @@ class Custody:
         with self.catalogue.reading() as tx:
             last, previous = tx.events.last_checkpoint()
         number = last + 1
-        data = self._unfinished(number) or checkpoint_bytes(
+        data = self._unfinished(number, previous) or checkpoint_bytes(
             Checkpoint(
                 archive=self.archive,
                 number=number,
@@ -140,11 +140,38 @@ class Custody:
         with self.catalogue.transaction() as tx:
             tx.events.checkpoint_stored(number, stored)
 
-    def _unfinished(self, number: int) -> bytes | None:
+    def _unfinished(self, number: int, previous: str | None) -> bytes | None:
+        """None if there is none. TamperError for one that is not ours: whoever can write the vault must get no
+        signature for it.
+        """
         try:
-            return b"".join(self.vault.read(keys.checkpoint(number)))
+            data = b"".join(self.vault.read(keys.checkpoint(number)))
         except NotFoundError:
             return None
+        if not self._is_ours(data, number, previous):
+            raise TamperError(f"{keys.checkpoint(number)} is not of this archive's making; it is not signed")
+        return data
+
+    def _is_ours(self, data: bytes, number: int, previous: str | None) -> bool:
+        """Whether a checkpoint says where the catalogue's chains stood after a batch of it."""
+        try:
+            found = parse_checkpoint(data)
+            with self.catalogue.transaction() as tx:
+                heads = tx.events.heads_after(found.batch[0])
+                batch = tx.events.take_batch(found.batch[0])
+        except (FormatError, NotFoundError):
+            return False
+        digest = digest_of(events.batch_bytes(batch)) if batch else ""
+        true = replace(
+            found,
+            archive=self.archive,
+            number=number,
+            previous=previous,
+            batch=(found.batch[0], digest),
+            subjects=len(heads),
+            root=root_of(heads),
+        )
+        return found == true
 
     def _sign(self, number: int, data: bytes, until: datetime) -> None:
         """A signature that is there already stays: a second one over the same bytes would differ."""

@@ -290,6 +290,10 @@ class Events(Protocol):
         """Subject -> (last seq, its hash)."""
         ...
 
+    def heads_after(self, batch: str) -> Mapping[str, tuple[int, str]]:
+        """The heads as they were when `batch` was taken: over its events and those of every batch before."""
+        ...
+
     def waiting(self) -> tuple[datetime | None, datetime | None]:
         """The times of the oldest event without a batch, and of the oldest urgent one."""
         ...

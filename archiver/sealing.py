@@ -12,13 +12,15 @@ from datetime import datetime
 from archiver import coverage, keys, manifest, sidecar
 from archiver.canonical import digest_of
 from archiver.claims import Rolls
+from archiver.coverage import Piece
 from archiver.depositing import footage_late
-from archiver.errors import NotFoundError, StateError
-from archiver.manifest import Booking, Manifest, SourceStatement
+from archiver.errors import FormatError, NotFoundError, StateError, TamperError
+from archiver.manifest import Booking, Manifest, SegmentEntry, SourceStatement
 from archiver.ports import Catalogue, Clock, Retention, Signer, Transaction, Vault
 from archiver.readiness import Readiness, waiting
+from archiver.seals import check_completeness, check_root
 from archiver.times import to_text
-from archiver.values import ARCHIVE, Capture, Draft, SealRow
+from archiver.values import ARCHIVE, Capture, Draft, SealRow, Segment
 from archiver.vocabulary import CaptureState, EventType
 
 log = logging.getLogger(__name__)
@@ -57,7 +59,7 @@ class Sealing:
         """
         known, until = self._begin(capture)
         key = keys.seal(known.site, known.id, known.revision + 1)
-        data = self._unfinished(key) or self._new(known)
+        data = self._unfinished(key, known) or self._new(known)
         if data is None:
             return self._last(known)
         sealed = manifest.parse(data)
@@ -78,17 +80,49 @@ class Sealing:
                 raise StateError(f"capture {capture} isn't ready to be sealed: {missing}")
             return known, self.retention.bind(tx, [known], now)
 
-    def _unfinished(self, key: str) -> bytes | None:
+    def _unfinished(self, key: str, capture: Capture) -> bytes | None:
+        """A manifest that a run which was cut off left; None if there is none. TamperError for one that is not ours:
+        whoever can write the vault must get no signature for it.
+        """
         try:
-            return b"".join(self.vault.read(key))
+            data = b"".join(self.vault.read(key))
         except NotFoundError:
             return None
+        with self.catalogue.reading() as tx:
+            problem = self._untrue(tx, key, capture, data)
+        if problem:
+            raise TamperError(f"{key} is no seal of this archive's making: {problem}; it is not signed")
+        return data
+
+    def _untrue(self, tx: Transaction, key: str, capture: Capture, data: bytes) -> str | None:
+        """Why a manifest can't be one that was made of the catalogue's rows, footage that came since left aside."""
+        try:
+            sealed = manifest.parse(data)
+            rows = {entry.key: tx.segments.get(entry.key) for entry in sealed.segments}
+        except (FormatError, NotFoundError) as problem:
+            return problem.message
+        head = {event.seq: event.hash for event in tx.events.chain(capture.id)}.get(sealed.head[0])
+        for is_so, words in (
+            (sealed.booking == Booking.of(capture), "another booking"),
+            (sealed.revision == capture.revision + 1, f"revision {sealed.revision}"),
+            (sealed.previous == _before(tx, capture), "it follows another seal"),
+            (sealed.head[1] == head, "another chain of events"),
+            (all(SegmentEntry.of(rows[entry.key]) == entry for entry in sealed.segments), "other segments"),
+        ):
+            if not is_so:
+                return words
+        pieces = {
+            statement.source: self._pieces(tx, [rows[entry.key] for entry in statement.segments])
+            for statement in sealed.sources
+        }
+        findings = [check_root(key, sealed), *check_completeness(key, sealed, pieces)]
+        return next((f"{finding.code} {finding.found}" for finding in findings if finding), None)
 
     def _new(self, capture: Capture) -> bytes | None:
         """The bytes of the next revision; None if the last one lists all that is there."""
         with self.catalogue.reading() as tx:
             last = next(reversed(tx.seals.of_capture(capture.id)), None)
-            made = self._manifest(tx, capture, last)
+            made = self._manifest(tx, capture)
         if last is not None and not self._is_news(made, last):
             return None
         return manifest.to_bytes(made)
@@ -97,13 +131,13 @@ class Sealing:
         sealed = manifest.parse(b"".join(self.vault.read(last.key)))
         return not {entry.key for entry in made.segments} <= {entry.key for entry in sealed.segments}
 
-    def _manifest(self, tx: Transaction, capture: Capture, last: SealRow | None) -> Manifest:
+    def _manifest(self, tx: Transaction, capture: Capture) -> Manifest:
         head = tx.events.chain(capture.id)[-1]
         return Manifest(
             archive=self.maker.archive,
             booking=Booking.of(capture),
             revision=capture.revision + 1,
-            previous=(last.revision, last.digest) if last else None,
+            previous=_before(tx, capture),
             sources=tuple(self._statement(tx, capture, source) for source in capture.sources),
             head=(head.seq, head.hash),
             vault=self.vault.label,
@@ -116,10 +150,13 @@ class Sealing:
 
     def _statement(self, tx: Transaction, capture: Capture, source: str) -> SourceStatement:
         segments = self._rolls.segments(tx, capture, source)
-        pieces = [coverage.piece(each, sidecar.unpack(tx.segments.fragments(each.key))) for each in segments]
+        pieces = self._pieces(tx, segments)
         outages = tx.outages.touching(source, capture.window)
         covered = coverage.coverage(source, capture.window, pieces, outages, capture.stopped_at)
         return manifest.statement(covered, segments)
+
+    def _pieces(self, tx: Transaction, segments: Sequence[Segment]) -> list[Piece]:
+        return [coverage.piece(each, sidecar.unpack(tx.segments.fragments(each.key))) for each in segments]
 
     def _lock(self, sealed: Manifest, until: datetime) -> None:
         """Two captures may list one segment: its date is the latest of theirs."""
@@ -173,6 +210,12 @@ class Sealing:
     def _last(self, capture: Capture) -> SealRow:
         with self.catalogue.reading() as tx:
             return tx.seals.of_capture(capture.id)[-1]
+
+
+def _before(tx: Transaction, capture: Capture) -> tuple[int, str] | None:
+    """Revision and digest of a capture's last seal."""
+    last = next(reversed(tx.seals.of_capture(capture.id)), None)
+    return (last.revision, last.digest) if last else None
 
 
 def _sealed(row: SealRow, now: datetime) -> Draft:

@@ -8,6 +8,8 @@ import pytest
 
 from archiver import events, keys, manifest
 from archiver.canonical import digest_of
+from archiver.custody import checkpoint_bytes, parse_checkpoint
+from archiver.errors import TamperError
 from archiver.values import ARCHIVE, Batch, Draft
 from archiver.vocabulary import EventType, FindingCode
 from tests.archive_rig import Archive, cut
@@ -99,6 +101,55 @@ def test_a_seal_of_his_own_stops_no_verification(archive: Archive, attacker: Arc
     plant(archive, keys.seal("main", sealed, 2, "p7s"), attacker.signer.sign(data))
     codes = {code for code, _ in found(archive)}
     assert codes & {FindingCode.SIGNER_UNTRUSTED, FindingCode.MANIFEST_EDITED}
+
+
+@pytest.mark.parametrize("lie", ["less", "more", "elsewhere", "another head"])
+def test_the_archive_signs_no_manifest_that_it_did_not_make(archive: Archive, tmp_path: Path, lie: str) -> None:
+    """He plants one under the key of a seal to come, where an unfinished seal of the archive's own would lie."""
+    capture = archive.book(span(100, 104))
+    source = archive.sources(capture)[0]
+    archive.deposit(cut(tmp_path, source, start_s=100))
+    archive.finish(capture)
+    other = Archive(tmp_path / "scratch", archive.clock)
+    shutil.rmtree(other.home)
+    other.close()
+    shutil.copytree(archive.home, other.home)
+    other = Archive(other.home, archive.clock)
+    other.seal(capture)
+    true = manifest.parse(b"".join(other.vault.read(keys.seal("main", capture, 1))))
+    other.close()
+    filled = next(each for each in true.sources if each.segments)
+    rest = [each for each in true.sources if each is not filled]
+    false = {
+        "less": replace(true, sources=(replace(filled, segments=filled.segments[:1]), *rest), merkle_root=""),
+        "more": replace(true, merkle_root=digest_of(b"another tree")),
+        "elsewhere": replace(
+            true,
+            sources=(replace(filled, segments=(replace(filled.segments[0], digest=digest_of(b"x")),)), *rest),
+            merkle_root="",
+        ),
+        "another head": replace(true, head=(0, "0" * 64)),
+    }[lie]
+    data = manifest.to_bytes(false)
+    until = archive.binding.archive_lock(None, archive.clock.now())
+    archive.vault.put(keys.seal("main", capture, 1), data, digest=digest_of(data), retain_until=until)
+    with pytest.raises(TamperError):
+        archive.seal(capture)
+    with archive.catalogue.reading() as tx:
+        assert not tx.seals.of_capture(capture)
+
+
+def test_the_archive_signs_no_checkpoint_that_it_did_not_make(archive: Archive, sealed: str) -> None:
+    """He plants the next one, over chains that are not the archive's."""
+    last = parse_checkpoint(b"".join(archive.vault.read(keys.checkpoint(1))))
+    before = digest_of(b"".join(archive.vault.read(keys.checkpoint(1))))
+    data = checkpoint_bytes(replace(last, number=2, previous=before, root=digest_of(b"other chains")))
+    until = archive.binding.archive_lock(None, archive.clock.now())
+    archive.vault.put(keys.checkpoint(2), data, digest=digest_of(data), retain_until=until)
+    with archive.catalogue.transaction() as tx:
+        append(tx, EventType.ACCESS_REFUSED, "system", {"what": "a page", "permission": "none"})
+    with pytest.raises(TamperError):
+        archive.custody.store()
 
 
 def test_an_event_of_a_site_that_can_be_no_key_stops_no_verification(archive: Archive, sealed: str) -> None:

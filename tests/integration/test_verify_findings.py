@@ -219,8 +219,13 @@ def seal_falsely(archive: Archive, capture: str, falsify: Callable[[Manifest], M
     assert data != manifest.to_bytes(replace(true, revision=2, previous=previous))
     until = archive.binding.archive_lock(None, archive.clock.now())
     key = seal_key(capture, revision=2)
-    archive.vault.put(key, data, digest=digest_of(data), retain_until=until)
-    archive.seal(capture)
+    for kind, each in (("json", data), ("p7s", archive.signer.sign(data))):
+        archive.vault.put(seal_key(capture, kind, 2), each, digest=digest_of(each), retain_until=until)
+    stated = {"id": capture, "revision": 2, "sha256": digest_of(data), "key": key, "merkle_root": false.merkle_root}
+    stated |= {"signer": false.signer, "recorded_us": 0, "missing_us": 0, "sealed_at": to_text(false.sealed_at)}
+    with archive.catalogue.transaction() as tx:
+        append(tx, EventType.CAPTURE_SEALED, capture, stated)
+    archive.custody.store()
     return key
 
 

@@ -45,6 +45,23 @@ class SqlEvents:
         query = sa.select(table.c.subject, table.c.seq, table.c.hash).order_by(table.c.subject)
         return {subject: (seq, hash) for subject, seq, hash in self._connection.execute(query)}
 
+    def heads_after(self, batch: str) -> Mapping[str, tuple[int, str]]:
+        """NotFoundError for an unknown batch."""
+        table, batches = tables.event, tables.batch
+        number = self._connection.execute(sa.select(batches.c.number).where(batches.c.id == batch)).scalar()
+        if number is None:
+            raise NotFoundError(f"no batch {batch}")
+        until = sa.select(batches.c.id).where(batches.c.number <= number)
+        last = (
+            sa.select(table.c.subject, sa.func.max(table.c.seq).label("seq"))
+            .where(table.c.batch.in_(until))
+            .group_by(table.c.subject)
+            .subquery()
+        )
+        there = sa.and_(table.c.subject == last.c.subject, table.c.seq == last.c.seq)
+        query = sa.select(table.c.subject, table.c.seq, table.c.hash).join(last, there)
+        return {subject: (seq, hash) for subject, seq, hash in self._connection.execute(query)}
+
     def _head(self, subject: str) -> tuple[int, str]:
         table = tables.chain_head
         query = sa.select(table.c.seq, table.c.hash).where(table.c.subject == subject)
