@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from archiver.adapters.catalogue import schema
-from archiver.timeline import Interval, clip, subtract, union
+from archiver.timeline import Interval, clip, subtract, total, union
 from archiver.values import Duty, Outage, Segment
 from archiver.vocabulary import DutyState, EventType, GapCause
 from ingest.cameras.background import BackgroundFarm
@@ -156,7 +156,7 @@ def test_a_killed_recorder_leaves_no_child_and_is_resumed(site: Site) -> None:
     (restarted,) = [each for each in site.outages() if each.cause is GapCause.RESTARTED]
     assert killed - FRAGMENT < restarted.span.start < killed + ACCURACY
     assert len({each.recording for each in site.segments()}) == 2
-    assert clip([each.span for each in site.segments()], restarted.span) == []
+    assert total(clip([each.span for each in site.segments()], restarted.span)) <= ACCURACY
 
 
 STEPS = ("append", "segment fsync", "rename", "sidecar", "finished")
