@@ -145,16 +145,17 @@ class Keeper:
         """None for a recording whose own description is damaged: it stays for a person to look at."""
         try:
             row = self._rows.get(recording.id) or recording.row
-        except FormatError as problem:
+            now = replace(row, segments=recording.segments)
+        except (FormatError, OSError) as problem:
             self._complain(problem)
             return None
         self._rows[row.id] = row
-        return replace(row, segments=recording.segments)
+        return now
 
-    def _complain(self, problem: ArchiverError) -> None:
-        if problem.message not in self._complained:
+    def _complain(self, problem: ArchiverError | OSError) -> None:
+        if str(problem) not in self._complained:
             log.error("this stays in the spool: %s", problem)
-            self._complained.add(problem.message)
+            self._complained.add(str(problem))
 
     def _open(self, rows: Sequence[RecordingRow]) -> None:
         """Tell the catalogue of recordings that it may not know, so that a seal waits for them."""

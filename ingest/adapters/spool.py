@@ -301,7 +301,7 @@ class Spool:
 
     def facts(self) -> list[tuple[str, Json]]:
         paths = sorted((self.path / "facts").glob("*.json"))
-        return [(path.stem, canonical.decode_object(path.read_bytes())) for path in paths]
+        return [(path.stem, _fact(path)) for path in paths]
 
     def remove_fact(self, id: str) -> None:
         """Once the catalogue has committed it. Again does nothing."""
@@ -325,6 +325,14 @@ class Spool:
         """What lies in it."""
         sizes = (entry.stat().st_size for entry in self.path.rglob("*") if entry.is_file())
         return sum(sizes)
+
+
+def _fact(path: Path) -> Json:
+    """A damaged file says nothing, and is no fact: it must not hide those after it."""
+    try:
+        return canonical.decode_object(path.read_bytes())
+    except FormatError:
+        return {}
 
 
 @dataclass

@@ -132,6 +132,26 @@ def test_a_vault_that_is_away_costs_nothing(store: Store) -> None:
     assert len(store.segments()) == waiting.segments
 
 
+@pytest.mark.parametrize("damage", ["fact", "closed.json", "recording.json", "no recording.json"])
+def test_a_damaged_document_holds_up_nothing_else(store: Store, damage: str) -> None:
+    """It stays for a person to look at; what other recordings hold is deposited, other facts are committed."""
+    damaged = store.record()
+    store.desk.state_outage(store.outage())
+    whole = store.record()
+    if damage == "fact":
+        (store.spool.path / "facts" / f"{new_id()}.json").write_bytes(bytes(7))
+    elif damage.startswith("no "):
+        (damaged.path / "recording.json").unlink()
+    else:
+        (damaged.path / damage).write_bytes(bytes(7))
+    for _ in range(2):
+        store.keeper.run_once()
+    assert whole.id in {each.recording for each in store.segments()}
+    assert not whole.path.exists()
+    assert damaged.path.exists() is (damage != "fact")
+    assert len(store.events(EventType.GAP_STATED)) == 1
+
+
 def test_tampered_bytes_are_parked_and_the_others_go_on(store: Store) -> None:
     """The file stays, one event says so, also after a restart of the keeper."""
     bad, good = store.record(), store.record()
