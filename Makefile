@@ -48,7 +48,7 @@ lint: $(VENV)/.dev ## style, types, import contracts
 bench: $(VENV)/.dev ## CPU, memory and latency beside the alternatives, in one run (FULL=1 for the long tables)
 	@$(BIN)/python -m tests.bench $(if $(FULL),--full) $(ARGS)
 
-chaos: $(VENV)/.dev ## kill -9 at random moments for ten minutes
+chaos: $(VENV)/.dev ## kill -9 at random moments for ten minutes (CHAOS_SECONDS=60 CHAOS_SEED=... change and repeat it)
 	@$(BIN)/python -m pytest tests/fault -m "slow or not slow" $(ARGS)
 
 system-packages: ## programs that some tests need (root; Debian)
