@@ -43,6 +43,7 @@ class MasterReader:
             return Master(entry, None, media, problem)
         try:
             side = sidecar.parse(side_bytes)
+            _check_place(side, entry.key)
             _check_media(side, media_bytes)
         except (FormatError, MediaError) as problem_found:
             unreadable = error(
@@ -75,8 +76,16 @@ class MasterReader:
         return b"".join(pieces), digest_text(hashing.hexdigest())
 
 
+def _check_place(side: Sidecar, key: str) -> None:
+    """It must be of the segment that it lies beside. FormatError."""
+    place = side.place
+    named = keys.segment(place.site, place.source, place.recording, place.seq)
+    if named != key:
+        raise FormatError(f"its sidecar is that of {named}")
+
+
 def _check_media(side: Sidecar, media: bytes) -> None:
-    """The fragments must lie as the sidecar says. MediaError."""
+    """The fragments must lie as the sidecar says, and last as long. MediaError."""
     found = index(media)
     init = found.fragments[0].offset if found.fragments else len(media)
     if (init, digest_of(media[:init])) != (side.init_size, side.init_digest):
@@ -85,3 +94,11 @@ def _check_media(side: Sidecar, media: bytes) -> None:
     stated = [(part.offset, part.size, part.tfdt, part.duration, part.keyframe) for part in side.fragments]
     if lying != stated:
         raise MediaError(f"its {len(lying)} fragments don't lie as the sidecar's {len(stated)} do")
+    last = side.fragments[-1]
+    true = (
+        found.init.reference.timescale,
+        side.fragments[0].tfdt,
+        max(last.tfdt + last.duration, side.media_start + 1),
+    )
+    if (side.timescale, side.media_start, side.media_end) != true:
+        raise MediaError(f"its media has (timescale, start, end) {true}, which is not what the sidecar says")

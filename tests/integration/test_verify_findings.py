@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from archiver import keys, manifest
+from archiver import keys, manifest, sidecar
 from archiver.adapters import authority
+from archiver.adapters.catalogue import tables
 from archiver.canonical import digest_of
 from archiver.completeness import Completeness
 from archiver.manifest import Manifest
@@ -205,6 +207,32 @@ def test_segment_unreadable(archive, tmp_path):
     capture = archive.book(span(100, 104))
     (real, *_) = cut(tmp_path, archive.sources(capture)[0], start_s=100, count=1)
     (segment,) = archive.deposit([pretend(tmp_path, b"no film, but it was sealed all the same", real.side)])
+    archive.finish(capture)
+    archive.seal(capture)
+    assert found(archive) == [(FindingCode.SEGMENT_UNREADABLE, segment.key)]
+
+
+@pytest.mark.parametrize("lie", ["timescale", "media end", "place"])
+def test_a_sidecar_that_lies_is_found(archive, tmp_path, lie):
+    """Truly deposited and sealed, it claims more time than its media lasts, or to be of another recording."""
+    capture = archive.book(span(100, 104))
+    (real, *_) = cut(tmp_path, archive.sources(capture)[0], start_s=100, count=1)
+    side = real.side
+    false = {
+        "timescale": replace(side, timescale=side.timescale // 2),
+        "media end": replace(side, media_end=side.media_end + side.timescale),
+        "place": side,
+    }[lie]
+    (segment,) = archive.deposit([Footage(real.media, false)])
+    if lie == "place":
+        other = sidecar.to_bytes(replace(side, place=replace(side.place, recording=new_id())))
+        rewrite(archive.object(keys.sidecar(segment.key)), lambda _: other)
+        with archive.catalogue.transaction() as tx:
+            tx.connection.execute(
+                sa.update(tables.segment)
+                .where(tables.segment.c.key == segment.key)
+                .values(sidecar_digest=digest_of(other))
+            )
     archive.finish(capture)
     archive.seal(capture)
     assert found(archive) == [(FindingCode.SEGMENT_UNREADABLE, segment.key)]
