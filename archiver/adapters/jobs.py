@@ -21,7 +21,15 @@ from archiver.values import Job, Json
 from archiver.vocabulary import JobName, JobState
 
 LIGHT, HEAVY = "light", "heavy"
-HEAVY_JOBS = frozenset({JobName.RENDITION, JobName.EXPORT, JobName.VERIFY})
+SLOW = "slow"
+QUEUES = {
+    JobName.RENDITION: HEAVY,
+    JobName.EXPORT: HEAVY,
+    JobName.VERIFY: HEAVY,
+    JobName.RENEW: SLOW,
+}
+"""Where a job waits for its turn, LIGHT if it isn't said. A renewal touches every lock of the archive: it may take
+hours, and keeps neither a seal nor an export waiting."""
 WORKFLOW = "job"
 APPLICATION = "archiver"
 VERSION = "1"  # pinned: a new release goes on with the jobs of the old one
@@ -83,7 +91,7 @@ class DbosJobs:
     def _send(self, tx: Transaction, job: Job) -> None:
         options = EnqueueOptions(
             workflow_name=WORKFLOW,
-            queue_name=HEAVY if job.name in HEAVY_JOBS else LIGHT,
+            queue_name=QUEUES.get(job.name, LIGHT),
             workflow_id=f"{job.id}#{job.attempts}",
             app_version=VERSION,
         )
@@ -145,6 +153,7 @@ class JobEngine:
         DBOS.launch()
         DBOS.register_queue(LIGHT, worker_concurrency=2, on_conflict="always_update")
         DBOS.register_queue(HEAVY, worker_concurrency=1, on_conflict="always_update")
+        DBOS.register_queue(SLOW, worker_concurrency=1, on_conflict="always_update")
 
     def _workflow(self) -> Callable[[str], None]:
         runner = self._runner

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -43,6 +44,7 @@ class Desk:
         self.jobs = DbosJobs(job_engine(url), SystemClock())
         self.ran: list[str] = []
         self.fail: list[Exception] = []
+        self.wait_for: dict[str, threading.Event] = {}
 
     def ask(self, key: str, name: JobName = JobName.SEAL) -> Job:
         with self.catalogue.transaction() as tx:
@@ -54,6 +56,8 @@ class Desk:
 
     def work(self, job: Job, progress) -> Json:
         self.ran.append(job.id)
+        if job.id in self.wait_for:
+            assert self.wait_for[job.id].wait(LIMIT_S * 2)
         if self.fail:
             raise self.fail.pop(0)
         progress(3, 3)
@@ -129,6 +133,22 @@ def test_a_key_belongs_to_one_kind_of_job(desk: Desk) -> None:
     desk.ask("key")
     with pytest.raises(ConflictError):
         desk.ask("key", JobName.BATCH)
+
+
+def test_a_renewal_that_takes_long_holds_up_no_seal(desk: Desk) -> None:
+    """The locks of a whole archive take hours: what time alone asks for goes on meanwhile."""
+    go_on = threading.Event()
+    desk.wait_for = {"renew-1": go_on, "renew-2": go_on}
+    for key in desk.wait_for:
+        desk.ask(key, JobName.RENEW)
+    until(lambda: desk.row("renew-1").state is JobState.RUNNING)
+    desk.ask("seal")
+    try:
+        until(lambda: desk.row("seal").state is JobState.DONE)
+        assert desk.row("renew-1").state is JobState.RUNNING
+    finally:
+        go_on.set()
+    until(lambda: desk.row("renew-2").state is JobState.DONE)
 
 
 def test_a_job_whose_run_got_lost_counts_as_failed(desk: Desk) -> None:
