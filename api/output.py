@@ -10,10 +10,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from archiver.errors import ArchiverError, InputError
 from archiver.times import utc
+
+WHOLE = ("id", "capture")
+"""Columns that are copied from the screen: never cut nor broken, however narrow it is."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,10 @@ class Output:
         if self.as_json:
             print(json.dumps(document, ensure_ascii=False))
             return
-        table = Table(show_header=False, box=None, pad_edge=False)
+        table = Table("", Column(overflow="fold"), show_header=False, box=None, pad_edge=False)
         for name, value in document.items():
             if value not in (None, [], {}):
-                table.add_row(f"[bold]{name}[/bold]", plain(value))
+                table.add_row(f"[bold]{name}[/bold]", escape(plain(value)))
         self.console.print(table)
 
     def listing(self, items: Sequence[Mapping[str, Any]], columns: Iterable[str], next: str | None = None) -> None:
@@ -44,9 +48,11 @@ class Output:
             print(json.dumps({"items": list(items), "next": next}, ensure_ascii=False))
             return
         names = list(columns)
-        table = Table(*names, box=None, pad_edge=False, header_style="bold")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in names:
+            table.add_column(name, overflow="fold", no_wrap=name in WHOLE)
         for item in items:
-            table.add_row(*(plain(item.get(name)) for name in names))
+            table.add_row(*(escape(plain(item.get(name))) for name in names))
         self.console.print(table if items else "(none)")
         if next:
             note(f"more: --cursor {next}")

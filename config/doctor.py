@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from archiver.adapters.catalogue.engine import parse
 from archiver.errors import ArchiverError
 from archiver.vocabulary import JobState
 from config.wiring import Installation
@@ -79,7 +80,7 @@ def _openssl(ready: Installation) -> Iterator[Symptom]:
 
 def _catalogue(ready: Installation) -> Iterator[Symptom]:
     ready.catalogue.check()
-    yield Symptom("catalogue", True, ready.job_engine.url.render_as_string(hide_password=True))
+    yield Symptom("catalogue", True, parse(ready.settings.catalogue_url).render_as_string(hide_password=True))
 
 
 def _vault(ready: Installation) -> Iterator[Symptom]:
