@@ -129,6 +129,7 @@ class Exporting:
             done += size
             times = {"from": to_text(media.span.start), "to": to_text(media.span.end)}
             written.append({"name": name, "source": source, **times, "sha256": digest, "size": size})
+        progress(done, total)
         return written
 
     def _told(self, media: Media, progress: Progress, done: int, total: int) -> Iterator[bytes]:
