@@ -6,6 +6,8 @@ ARGS   ?=
 ONCE   ?=
 FULL   ?=
 TESTS  ?= tests
+# Most tests wait for real recordings: more of them run at once than there are cores.
+JOBS   ?= 4
 PACKAGES := chromium ffmpeg faketime fonts-noto-cjk openssl poppler-utils xorriso
 
 .DEFAULT_GOAL := help
@@ -37,7 +39,7 @@ demo: $(VENV)/.runtime ## virtual cameras, one booked window, seal, search, expo
 	@$(BIN)/archiver demo $(if $(ONCE),--once --json) $(ARGS)
 
 test: $(VENV)/.dev ## every test that can run here (TESTS=tests/unit for a part)
-	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(TESTS) $(ARGS)
 
 lint: $(VENV)/.dev ## style, types, import contracts
 	@$(BIN)/ruff check .
