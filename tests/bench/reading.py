@@ -1,4 +1,4 @@
-"""What reading costs: the first byte of a range, an export beside `ffmpeg -f concat`, a verification beside sha256sum."""
+"""What reading costs: a range's first byte, an export beside `ffmpeg -f concat`, a verification beside sha256sum."""
 
 import random
 import shutil
