@@ -7,7 +7,7 @@ ONCE   ?=
 FULL   ?=
 TESTS  ?= tests
 # Most tests wait for real recordings: more of them run at once than there are cores.
-JOBS   ?= 4
+JOBS   ?= 2
 PACKAGES := chromium ffmpeg faketime fonts-noto-cjk openssl poppler-utils xorriso
 
 .DEFAULT_GOAL := help
