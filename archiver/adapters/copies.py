@@ -1,6 +1,7 @@
 """Browser copies in a folder of their own, each with an index of its fragments: the Copies port."""
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import file_digest, sha256
@@ -16,6 +17,7 @@ from archiver.mp4.reader import FragmentReader
 PIECE = 2**20
 INDEX = ".index"
 PRIVATE = 0o600
+STALE_S = 86400.0
 
 
 class CopyFolder:
@@ -45,11 +47,18 @@ class CopyFolder:
     @contextmanager
     def making(self, name: str) -> Iterator[Path]:
         make_folders(self._folder)
+        self._tidy()
         with temporary(self._folder) as (handle, path):
             yield path
             os.fsync(handle)
             path.replace(self._path(name))
             sync_folder(self._folder)
+
+    def _tidy(self) -> None:
+        """Remove what a killed process left half written long ago."""
+        for path in self._folder.glob("new-*"):
+            if time.time() - path.stat().st_mtime > STALE_S:
+                path.unlink(missing_ok=True)
 
     def index(self, name: str) -> tuple[str, int]:
         reader, whole = FragmentReader(), sha256()

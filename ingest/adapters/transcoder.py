@@ -74,7 +74,7 @@ def command(program: str, target: Path, profile: Profile, container: Container, 
     """ffmpeg's argv. Times are kept (copyts): picture n of the copy stands where picture n of the master does. No
     B-frames, a key frame every 2 s of 25 pictures, fragments of 1 s.
     """
-    source = ffmpeg.input("pipe:0", f="mov" if container is Container.MOV else "mp4", copyts=None)
+    source = ffmpeg.input("pipe:0", f="mov" if container is Container.MOV else "mp4", copyts=None, threads=THREADS)
     line = ffmpeg.output(
         source,
         str(target),
