@@ -93,10 +93,20 @@ def _session(request: Request, svc: Services) -> tuple[Token, Principal]:
 
 
 def _purpose(request: Request) -> str | None:
-    purpose = request.headers.get("x-purpose", "").strip()
-    if len(purpose) > MAX_PURPOSE or not purpose.isprintable():
-        raise InputError("the purpose can't be used", errors={"X-Purpose": Mistake.TOO_LONG})
+    """Why somebody asks: one line of UTF-8, which ASGI hands on as Latin-1."""
+    try:
+        purpose = request.headers.get("x-purpose", "").encode("latin-1").decode().strip()
+    except UnicodeDecodeError:
+        raise _no_purpose(Mistake.NOT_UTF8) from None
+    if len(purpose) > MAX_PURPOSE:
+        raise _no_purpose(Mistake.TOO_LONG)
+    if not purpose.isprintable():
+        raise _no_purpose(Mistake.CONTROL_CHARACTERS)
     return purpose or None
+
+
+def _no_purpose(mistake: Mistake) -> InputError:
+    return InputError("the purpose can't be used", errors={"X-Purpose": mistake})
 
 
 def _note_refusal(request: Request, svc: Services, caller: Caller, permission: Permission) -> None:

@@ -11,6 +11,7 @@ class Mistake(StrEnum):
     REQUIRED = "is required"
     TOO_LONG = "is too long; at most 200 characters"
     CONTROL_CHARACTERS = "must not contain control characters"
+    NOT_UTF8 = "must be UTF-8"
     UNKNOWN_PROJECT = "no such project"
     UNKNOWN_LOCATION = "no such location"
     UNKNOWN_SOURCE = "no such source in this location"

@@ -191,6 +191,7 @@ _SHORT_MISTAKES: Mapping[Mistake, str] = {
     Mistake.REQUIRED: "必填",
     Mistake.TOO_LONG: "太长,最多 200 个字",
     Mistake.CONTROL_CHARACTERS: "不能包含控制字符",
+    Mistake.NOT_UTF8: "必须为 UTF-8 编码",
     Mistake.UNKNOWN_PROJECT: "没有这个项目",
     Mistake.UNKNOWN_LOCATION: "没有这个房间",
     Mistake.UNKNOWN_SOURCE: "该房间没有这个设备",

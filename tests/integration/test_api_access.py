@@ -133,6 +133,25 @@ def test_a_role_without_the_permission_is_refused_and_that_is_an_event(api: Api)
     assert refused[-1].payload == {"what": "GET /api/v1/captures", "permission": "read"}
 
 
+def test_a_purpose_may_be_chinese_and_stands_in_the_event(api: Api) -> None:
+    """It is UTF-8; what is too long, or no text, is refused by name."""
+    token = api.token_of(Role.SYSTEM)
+    with api.client(signed_in=False) as client:
+
+        def ask(purpose: bytes) -> tuple[int, str]:
+            headers = {b"Authorization": f"Bearer {token}".encode(), b"X-Purpose": purpose}
+            answer = client.get("/api/v1/captures", headers=headers)
+            return answer.status_code, answer.text
+
+        assert ask("质疑处理".encode())[0] == 403
+        for purpose in (b"\xff", b"a\tb", b"x" * 201):
+            status, text = ask(purpose)
+            assert (status, "X-Purpose" in text) == (422, True), text
+    with api.archive.catalogue.reading() as tx:
+        refused = [event for event in tx.events.chain("system") if event.type == EventType.ACCESS_REFUSED]
+    assert [event.principal.purpose for event in refused] == ["质疑处理"]
+
+
 def test_nonsense_is_never_a_failure(api: Api, client: Client) -> None:
     """Whatever stands in paths, queries and bodies: no 5xx, and every refusal of the API is a problem document."""
     chance = random.Random(7)
