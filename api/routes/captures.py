@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query
 
 from api import schemas
 from api.deps import Caller, Key, Needs, Svc
+from api.examples import CAPTURE, HIT, answers, page
 from api.permissions import Permission
 from api.schemas import Cursor, Id, Limit
 from api.views import capture_view, coverage_view, event_view, hit_view
@@ -27,7 +28,7 @@ Answer = dict[str, Any]
 BEGINNING, END = from_us(0), from_us(220_000_000_000_000_000)
 
 
-@router.get("/captures")
+@router.get("/captures", responses=page(CAPTURE))
 def list_captures(
     caller: Reads, svc: Svc, state: CaptureState | None = None, limit: Limit = 100, cursor: Cursor = None
 ) -> Answer:
@@ -36,37 +37,37 @@ def list_captures(
     return {"items": [capture_view(one) for one in svc.surveying.several(page.items)], "next": page.next}
 
 
-@router.post("/captures", status_code=201)
+@router.post("/captures", status_code=201, responses=answers(CAPTURE, 201))
 def book(caller: Books, svc: Svc, body: schemas.CaptureBody, key: Key = None) -> Answer:
     """Book a window. One that has begun is recorded from now on, the rest is a gap `not_started`."""
     new = NewCapture(body.project, body.location, body.start, body.end, body.title, tuple(body.sources))
     return _shown(caller, svc, svc.booking.book(caller.asks(key), new))
 
 
-@router.get("/captures/{id}")
+@router.get("/captures/{id}", responses=answers(CAPTURE))
 def show_capture(caller: Reads, svc: Svc, id: Id) -> Answer:
     return capture_view(svc.surveying.one(caller.organisation, id))
 
 
-@router.patch("/captures/{id}")
+@router.patch("/captures/{id}", responses=answers(CAPTURE))
 def change_capture(caller: Books, svc: Svc, id: Id, body: schemas.CaptureChange) -> Answer:
     """Before the start only."""
     changed = svc.booking.change(caller.asks(), id, start=body.start, end=body.end, title=body.title)
     return _shown(caller, svc, changed)
 
 
-@router.post("/captures/{id}/extend")
+@router.post("/captures/{id}/extend", responses=answers(CAPTURE))
 def extend(caller: Books, svc: Svc, id: Id, body: schemas.ExtendBody, key: Key = None) -> Answer:
     return _shown(caller, svc, svc.booking.extend(caller.asks(key), id, body.end))
 
 
-@router.post("/captures/{id}/stop")
+@router.post("/captures/{id}/stop", responses=answers(CAPTURE))
 def stop(caller: Books, svc: Svc, id: Id) -> Answer:
     """End the recording now; the rest of the window is a gap `stopped`. Stopping twice changes nothing."""
     return _shown(caller, svc, svc.booking.stop(caller.asks(), id))
 
 
-@router.post("/captures/{id}/cancel")
+@router.post("/captures/{id}/cancel", responses=answers(CAPTURE))
 def cancel(caller: Books, svc: Svc, id: Id) -> Answer:
     """Before the start only. Cancelling twice changes nothing."""
     return _shown(caller, svc, svc.booking.cancel(caller.asks(), id))
@@ -103,7 +104,7 @@ def seal(caller: Reads, svc: Svc, id: Id) -> Answer:
     }
 
 
-@router.get("/search", tags=["search"])
+@router.get("/search", tags=["search"], responses=page(HIT))
 def search(
     caller: Reads,
     svc: Svc,

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 
 from api import schemas
 from api.deps import Caller, Key, Needs, Svc
+from api.examples import JOB, answers
 from api.permissions import Permission
 from api.ranged import File, answer
 from api.schemas import Id
@@ -24,7 +25,7 @@ Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,100}$")]
 Answer = dict[str, Any]
 
 
-@router.post("/captures/{id}/exports", status_code=202)
+@router.post("/captures/{id}/exports", status_code=202, responses=answers(JOB, 202))
 def export(caller: Exports, svc: Svc, response: Response, id: Id, body: schemas.ExportBody, key: Key = None) -> Answer:
     wanted = Wanted(tuple(body.sources), body.start, body.end, body.format)
     job = svc.exporting.ask(caller.asks(key), id, wanted)
@@ -32,7 +33,7 @@ def export(caller: Exports, svc: Svc, response: Response, id: Id, body: schemas.
     return job_view(job)
 
 
-@router.post("/captures/{id}/verifications", status_code=202)
+@router.post("/captures/{id}/verifications", status_code=202, responses=answers(JOB, 202))
 def verify(caller: Verifies, svc: Svc, response: Response, id: Id, key: Key = None) -> Answer:
     """Every byte of the capture is read and checked again."""
     job = svc.inspecting.ask_verification(caller.asks(key), id)
@@ -40,7 +41,7 @@ def verify(caller: Verifies, svc: Svc, response: Response, id: Id, key: Key = No
     return job_view(job)
 
 
-@router.get("/jobs/{id}")
+@router.get("/jobs/{id}", responses=answers(JOB))
 def show_job(caller: Reads, svc: Svc, id: Id) -> Answer:
     return job_view(svc.inspecting.job(caller.organisation, id))
 

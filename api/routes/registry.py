@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 
 from api import schemas
 from api.deps import Caller, Key, Needs, Svc
+from api.examples import LOCATION, PROJECT, SOURCE, answers, page
 from api.permissions import Permission
 from api.schemas import Cursor, Id, Limit
 from api.views import location_view, project_view, source_view
@@ -20,29 +21,29 @@ Ends = Annotated[Caller, Depends(Needs(Permission.END_PROJECT))]
 Answer = dict[str, Any]
 
 
-@router.get("/projects")
+@router.get("/projects", responses=page(PROJECT))
 def list_projects(caller: Reads, svc: Svc, limit: Limit = 100, cursor: Cursor = None) -> Answer:
     page = svc.registering.projects(caller.organisation, limit, cursor)
     return {"items": [project_view(one) for one in page.items], "next": page.next}
 
 
-@router.post("/projects", status_code=201)
+@router.post("/projects", status_code=201, responses=answers(PROJECT, 201))
 def add_project(caller: Registers, svc: Svc, body: schemas.ProjectBody, key: Key = None) -> Answer:
     new = NewProject(body.number, body.title, body.buyer, body.method, tuple(body.lots))
     return project_view(svc.registering.add_project(caller.asks(key), new))
 
 
-@router.get("/projects/{id}")
+@router.get("/projects/{id}", responses=answers(PROJECT))
 def show_project(caller: Reads, svc: Svc, id: Id) -> Answer:
     return project_view(svc.registering.project(caller.organisation, id))
 
 
-@router.patch("/projects/{id}")
+@router.patch("/projects/{id}", responses=answers(PROJECT))
 def change_project(caller: Registers, svc: Svc, id: Id, body: schemas.ProjectChange) -> Answer:
     return project_view(svc.registering.change_project(caller.asks(), id, body.model_dump(exclude_unset=True)))
 
 
-@router.post("/projects/{id}/end")
+@router.post("/projects/{id}/end", responses=answers(PROJECT))
 def end_project(caller: Ends, svc: Svc, id: Id, body: schemas.EndBody) -> Answer:
     """State the end of the procurement: its retention runs from there. A correction is a new statement."""
     svc.registering.project(caller.organisation, id)
@@ -50,28 +51,28 @@ def end_project(caller: Ends, svc: Svc, id: Id, body: schemas.EndBody) -> Answer
     return project_view(ended)
 
 
-@router.get("/locations")
+@router.get("/locations", responses=page(LOCATION))
 def list_locations(caller: Reads, svc: Svc, limit: Limit = 100, cursor: Cursor = None) -> Answer:
     page = svc.registering.locations(caller.organisation, limit, cursor)
     return {"items": [location_view(one) for one in page.items], "next": page.next}
 
 
-@router.post("/locations", status_code=201)
+@router.post("/locations", status_code=201, responses=answers(LOCATION, 201))
 def add_location(caller: Registers, svc: Svc, body: schemas.LocationBody, key: Key = None) -> Answer:
     return location_view(svc.registering.add_location(caller.asks(key), body.name))
 
 
-@router.get("/locations/{id}")
+@router.get("/locations/{id}", responses=answers(LOCATION))
 def show_location(caller: Reads, svc: Svc, id: Id) -> Answer:
     return location_view(svc.registering.location(caller.organisation, id))
 
 
-@router.patch("/locations/{id}")
+@router.patch("/locations/{id}", responses=answers(LOCATION))
 def change_location(caller: Registers, svc: Svc, id: Id, body: schemas.LocationBody) -> Answer:
     return location_view(svc.registering.change_location(caller.asks(), id, body.name))
 
 
-@router.get("/sources")
+@router.get("/sources", responses=page(SOURCE))
 def list_sources(
     caller: Reads, svc: Svc, location: str | None = None, limit: Limit = 100, cursor: Cursor = None
 ) -> Answer:
@@ -79,18 +80,18 @@ def list_sources(
     return {"items": [source_view(one) for one in page.items], "next": page.next}
 
 
-@router.post("/sources", status_code=201)
+@router.post("/sources", status_code=201, responses=answers(SOURCE, 201))
 def add_source(caller: Registers, svc: Svc, body: schemas.SourceBody, key: Key = None) -> Answer:
     """Everything of the address beyond scheme, host and port is sealed and never shown again."""
     return source_view(svc.registering.add_source(caller.asks(key), body.location, body.name, body.url))
 
 
-@router.get("/sources/{id}")
+@router.get("/sources/{id}", responses=answers(SOURCE))
 def show_source(caller: Reads, svc: Svc, id: Id) -> Answer:
     return source_view(svc.registering.source(caller.organisation, id))
 
 
-@router.patch("/sources/{id}")
+@router.patch("/sources/{id}", responses=answers(SOURCE))
 def change_source(caller: Registers, svc: Svc, id: Id, body: schemas.SourceChange) -> Answer:
     if body.name is None and body.url is None:
         raise InputError("nothing to change", errors={"body": Mistake.NOTHING_TO_CHANGE})
