@@ -10,15 +10,24 @@ from fastapi import FastAPI
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
+from archiver.errors import UnavailableError
+
 log = logging.getLogger(__name__)
 ADDRESS_FILE = "api"
 
 
-def free_port(host: str) -> int:
-    """A port of `host` that nothing listens on at this moment."""
+def usable_port(host: str, port: int) -> int:
+    """`port` of `host`, or for 0 one that nothing listens on at this moment. UnavailableError if it can't be had: the
+    server itself would end in a panic.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as problem:
+            reason = problem.strerror or str(problem)
+            raise UnavailableError(f"can't listen on {address(host, port)}: {reason}; set api.listen") from None
         return int(probe.getsockname()[1])
 
 
@@ -29,7 +38,7 @@ def address(host: str, port: int) -> str:
 
 def serve(app: FastAPI, host: str, port: int, home: Path) -> int:
     """Until SIGTERM or SIGINT. Port 0 takes a free one; the address stands in `<home>/api` meanwhile."""
-    port = port or free_port(host)
+    port = usable_port(host, port)
     note = home / ADDRESS_FILE
     note.write_text(address(host, port) + "\n", encoding="utf-8")
     try:
