@@ -20,7 +20,6 @@ import pytest
 
 from ingest.cameras.background import BackgroundFarm
 from ingest.cameras.codecs import AudioCodec, VideoCodec
-from ingest.cameras.digest import Login
 from ingest.cameras.farm import CameraSpec, FarmOptions
 from ingest.cameras.faults import FaultKind
 from ingest.cameras.loops import Picture, encode, file_name, find_ffmpeg, read_video
@@ -321,19 +320,6 @@ def test_udp_is_refused(farm):
             transport = "Transport: RTP/AVP;unicast;client_port=5000-5001"
             client.sendall(f"SETUP {url}/track0 RTSP/1.0\r\nCSeq: 1\r\n{transport}\r\n\r\n".encode())
             assert client.recv(200).startswith(b"RTSP/1.0 461")
-
-
-def test_a_certificate_makes_it_rtsps(tmp_path):
-    """The same stream inside TLS."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    args = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    args += ["-keyout", str(key), "-out", str(certificate), "-subj", "/CN=localhost", "-days", "2"]
-    subprocess.run(args, check=True, capture_output=True)
-    options = FarmOptions(login=Login("viewer", "s3cret"), certificate=certificate, key=key)
-    with BackgroundFarm([spec("safe")], options) as farm:
-        assert farm.urls["safe"].startswith("rtsps://viewer:s3cret@")
-        assert record(FFMPEGS[0], farm.urls["safe"], 2, tmp_path / "out.mov").returncode == 0
-    assert continuity(read_marks(tmp_path / "out.mov")).lost == ()
 
 
 def test_the_command_tells_its_cameras_and_stops_on_sigterm(tmp_path):
