@@ -73,8 +73,10 @@ class Surveying:
 
     def _settled(self, tx: Transaction, capture: Capture) -> datetime:
         """Until when it is known what was recorded: of a recording that is still under way, or not wholly deposited,
-        more may come.
+        more may come. A seal speaks of the whole window, also where a stop brought it early.
         """
+        if capture.state is CaptureState.SEALED:
+            return capture.window.end
         if capture.state not in (CaptureState.RECORDING, CaptureState.SEALING):
             return self.clock.now()
         under_way = [

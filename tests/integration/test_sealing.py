@@ -10,6 +10,8 @@ import pytest
 from archiver import keys, manifest
 from archiver.canonical import digest_of
 from archiver.errors import StateError
+from archiver.surveying import Surveying
+from archiver.timeline import Interval
 from archiver.times import to_text
 from archiver.values import RecordingRow
 from archiver.vocabulary import CaptureState, EventType, GapCause
@@ -78,6 +80,21 @@ def test_a_capture_that_caught_nothing_is_sealed_with_an_alarm(archive, capture,
     assert (row.recorded_us, row.missing_us) == (0, 8_000_000)
     assert f"capture {capture} caught nothing" in caplog.text
     assert archive.verifying().verify_all().ok
+
+
+def test_a_capture_that_was_stopped_and_sealed_early_is_shown_as_it_was_sealed(archive, tmp_path):
+    """Faces and seal speak of the same window, though it is not over yet."""
+    end = archive.clock.now() + timedelta(hours=1)
+    capture = archive.book(Interval(START, end))
+    archive.deposit(cut(tmp_path, archive.sources(capture)[0]))
+    with archive.catalogue.transaction() as tx:
+        for type in (EventType.CAPTURE_STARTED, EventType.CAPTURE_STOPPED, EventType.CAPTURE_ENDED):
+            append(tx, type, capture, {"id": capture, "at": to_text(START + timedelta(seconds=4))})
+    archive.seal(capture)
+    with archive.catalogue.reading() as tx:
+        organisation = tx.captures.get(capture).organisation
+    shown = Surveying(archive.catalogue, archive.clock).one(organisation, capture)
+    assert shown.total == sealed_manifest(archive, capture).completeness
 
 
 def test_a_capture_that_is_not_over_is_not_sealed(archive, capture):
