@@ -22,7 +22,7 @@ from archiver.mp4.boxes import (
     whole,
 )
 from archiver.mp4.fragments import MAX_TICKS, TFHD_BASE_IS_MOOF, TRUN_DATA_OFFSET, decode_time
-from archiver.mp4.init import Init, Track, parse_init, track_number
+from archiver.mp4.init import Init, Track, track_number
 
 _NORMAL_SPEED = pack(">hh", 1, 0)
 
@@ -114,22 +114,6 @@ def edit_list(init: Init, track: Track, shown_from: Fraction, ticks: int) -> byt
         edits.append((ticks - wait, begin))
     entries = (pack(">Qq", *edit) + _NORMAL_SPEED for edit in edits)
     return build(b"edts", build_full(b"elst", 1, 0, pack(">I", len(edits)), *entries))
-
-
-def tagged_hvc1(init: Init) -> Init:
-    """The init with H.265 named hvc1 instead of hev1, which is what some players want; else the same.
-
-    Stored media says hev1: with hvc1 a muxer leaves out the parameter sets that stand in the stream, and with
-    them every trace of a change of size.
-    """
-    data = bytearray(init.data)
-    for box in walk(init.data):
-        for trak in find_all(init.data, box, b"trak") if box.kind == b"moov" else []:
-            stsd = need(init.data, trak, b"mdia", b"minf", b"stbl", b"stsd")
-            for entry in children(init.data, stsd, 8):
-                if entry.kind == b"hev1":
-                    data[entry.start + 4 : entry.start + 8] = b"hvc1"
-    return parse_init(bytes(data))
 
 
 def joining_shifts(first: Init, second: Init, offset: Fraction) -> dict[int, int]:

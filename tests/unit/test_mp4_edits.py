@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from archiver.errors import MediaError
 from archiver.mp4.boxes import build, build_full, fields, find, need, walk
-from archiver.mp4.edits import joining_shifts, shift_tfdt, tagged_hvc1, with_edit_list
+from archiver.mp4.edits import joining_shifts, shift_tfdt, with_edit_list
 from archiver.mp4.init import parse_init
 from archiver.mp4.progressive import Part, progressive_head
 from tests import mp4_streams as mp4
@@ -168,16 +168,6 @@ def test_joining_shifts_make_up_for_other_edit_lists():
         joining_shifts(mp4.read(mp4.asset("aac_only.mp4"))[0], first, Fraction(0))
 
 
-def test_tagged_hvc1():
-    """hev1 becomes hvc1 and nothing else changes; other codecs stay."""
-    init, _ = mp4.read(mp4.asset("size_change_h265.mp4"))
-    other = tagged_hvc1(init)
-    assert (init.reference.codec, other.reference.codec) == ("hev1", "hvc1")
-    assert other.data == init.data.replace(b"hev1", b"hvc1")
-    h264, _ = mp4.read(mp4.asset("h264_aac.mp4"))
-    assert tagged_hvc1(h264) == h264
-
-
 def parts_of(fragments):
     return [Part(fragment.data[: fragment.data.index(b"mdat") + 4], len(fragment.data)) for fragment in fragments]
 
@@ -245,6 +235,5 @@ def test_fuzz_init(data):
         init = parse_init(data)
         with_edit_list(init, Fraction(1), Fraction(1))
         joining_shifts(init, init, Fraction(1))
-        tagged_hvc1(init)
     except MediaError as problem:
         assert problem.message
