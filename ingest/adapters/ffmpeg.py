@@ -23,6 +23,12 @@ READ_PAUSE_S = 0.04
 STOP_S = 5.0
 WORDS_BYTES = 4096
 _TIMEOUT_MARGIN_S = 5.0
+_THRIFTY = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(256 * 2**10),
+    "MALLOC_TRIM_THRESHOLD_": str(2**20),
+}
+"""glibc's malloc (mallopt(3)) gives a fragment's buffer back at once; left to itself it keeps several."""
 
 
 def find_ffmpeg(configured: str | None = None) -> str:
@@ -87,7 +93,7 @@ def _spawn(argv: list[str]) -> "subprocess.Popen[bytes]":
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=bare_environment(),
+        env=bare_environment() | _THRIFTY,
         cwd="/",
         bufsize=0,
         start_new_session=True,
