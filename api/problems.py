@@ -10,6 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from api.views import job_view
+from archiver.copies import PendingError
 from archiver.errors import (
     AddressError,
     ArchiverError,
@@ -82,8 +84,7 @@ def from_error(request: Request, error: ArchiverError) -> JSONResponse:
     if status == 500:
         log.error("%s %s: %s: %s", request.method, request.url.path, error.code, error)
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "5"}}.get(status)
-    more = {"parts": _parts(request, error)} if isinstance(error, MixedFormatsError) else {}
-    return problem(status, error.code, str(error), error.errors, headers, **more)
+    return problem(status, error.code, str(error), error.errors, headers, **_more(request, error))
 
 
 def from_validation(error: RequestValidationError) -> JSONResponse:
@@ -106,9 +107,17 @@ def from_failure(request: Request, error: Exception) -> JSONResponse:
     return problem(500, "INTERNAL", "the archive failed; the log says why")
 
 
+def _more(request: Request, error: ArchiverError) -> dict[str, Any]:
+    """What a client needs to go on."""
+    if isinstance(error, MixedFormatsError):
+        return {"parts": _parts(request, error)}
+    if isinstance(error, PendingError):
+        return {"job": error.job and job_view(error.job)}
+    return {}
+
+
 def _parts(request: Request, error: MixedFormatsError) -> list[dict[str, str]]:
-    spans = [(to_text(start), to_text(end)) for start, end in error.parts]
-    path = request.url.path
-    return [
-        {"from": start, "to": end, "url": f"{path}?{urlencode({'from': start, 'to': end})}"} for start, end in spans
-    ]
+    """Each part's URL asks for it as the whole was asked for."""
+    asked = {key: text for key, text in request.query_params.items() if key == "rendition"}
+    spans = [{"from": to_text(start), "to": to_text(end)} for start, end in error.parts]
+    return [{**span, "url": f"{request.url.path}?{urlencode({**span, **asked})}"} for span in spans]

@@ -13,7 +13,6 @@ from archiver.registering import Registering
 from archiver.searching import Searching
 from archiver.surveying import Surveying
 from archiver.tokens import Tokens
-from archiver.values import Capture
 from archiver.viewing import Viewing
 from retention.ending import Ending
 
@@ -21,7 +20,7 @@ from retention.ending import Ending
 @dataclass(frozen=True, slots=True)
 class Services:
     """`session_key`: at least 32 secret bytes, the same for every server. `check_spool` raises UnavailableError.
-    `test_source` looks at a source (organisation, id); `ask_copies` has missing browser copies made.
+    `test_source` looks at a source (organisation, id).
     """
 
     catalogue: Catalogue
@@ -39,7 +38,6 @@ class Services:
     inspecting: Inspecting
     shelf: Shelf
     test_source: Callable[[str, str], SourceTest]
-    ask_copies: Callable[[Capture], None]
     check_spool: Callable[[], None]
     session_key: bytes
     zone: ZoneInfo

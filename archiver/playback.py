@@ -3,12 +3,12 @@ and no file is ever whole in memory.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from archiver import canonical, keys, sidecar
 from archiver.booking import owned
-from archiver.copies import Copying, needs_copy
+from archiver.copies import CopiesAndMasters, Copying, is_copy, needs_copy
 from archiver.errors import InputError, MixedFormatsError, NotFoundError
 from archiver.mistakes import Mistake
 from archiver.mp4.init import Init, parse_init
@@ -31,7 +31,7 @@ MEDIA_TYPES = {Container.MP4: "video/mp4", Container.MOV: "video/quicktime"}
 @dataclass(frozen=True, slots=True)
 class Media:
     """A file to be served: its bytes and where they are read from, their type, the digest that names them, and what
-    time they show.
+    time they show. `copy` if any of it is a browser copy.
     """
 
     rope: Rope
@@ -40,6 +40,7 @@ class Media:
     span: Interval
     codecs: str
     store: Reader
+    copy: bool = False
 
     @property
     def suffix(self) -> str:
@@ -99,20 +100,25 @@ class Playback:
     def browser(
         self, organisation: str, capture: str, source: str, start: datetime | None = None, end: datetime | None = None
     ) -> Media:
-        """As `media`, of what a browser can play: the copies where the masters can't be. ConflictError while a copy is
-        being made.
+        """As `media`, of what a browser can play: the copies where the masters can't be. PendingError while a copy is
+        missing; it is asked for.
         """
         span = self._span(organisation, capture, source, start, end)
         if not any(needs_copy(cut.codecs) for cut in self.parts(organisation, capture, source, span)):
             return self.media(organisation, capture, source, start, end)
         with self.catalogue.reading() as tx:
+            asked = self._captured(tx, organisation, capture, source)
             masters = [run for run in self._runs(tx, source, span) if not needs_copy(run.codecs)]
-            copied = self.copying.runs(tx, organisation, capture, source)
+            copied = self.copying.runs(tx, asked, source, span)
+        if copied is None:
+            raise self.copying.pending(asked, source)
         found = cuts([*masters, *copied], span)
+        if not found:
+            raise NotFoundError(Mistake.NO_MEDIA)
         if len(found) > 1:
             raise _mixed(found)
-        reader = self.copying.copies if found[0].init in [run.init for run in copied] else self.vault
-        return self.as_media(capture, source, span, found[0], reader)
+        media = self.as_media(capture, source, span, found[0], CopiesAndMasters(self.copying.copies, self.vault))
+        return replace(media, copy=any(is_copy(segment.key) for segment in found[0].segments))
 
     def segment(self, organisation: str, capture: str, source: str, recording: str, seq: int) -> Media:
         """A stored segment as it is, for a playlist."""

@@ -285,11 +285,13 @@ class Copies(Reader, Protocol):
     """Browser copies, kept apart from every master. They may be lost: they are made again."""
 
     def holds(self, name: str, digest: str) -> bool:
-        """Whether the copy is there and its bytes are those with `digest`."""
+        """Whether the copy is there and its bytes are those with `digest`. Others are told of in the log."""
         ...
 
-    def making(self, name: str) -> AbstractContextManager[Path]:
-        """A file to write the copy to; it takes its place, whole and durable, when the block ends without an error."""
+    def making(self, name: str, room: int) -> AbstractContextManager[Path]:
+        """A file to write the copy to; it takes its place, whole and durable, when the block ends without an error.
+        UnavailableError when the disk hasn't `room` bytes to spare for it: recordings come first.
+        """
         ...
 
     def index(self, name: str) -> tuple[str, int]:

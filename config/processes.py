@@ -66,7 +66,6 @@ def services(ready: Installation) -> Services:
         inspecting=ready.inspecting,
         shelf=ready.shelf,
         test_source=ready.test_source,
-        ask_copies=ready.ask_copies,
         check_spool=ready.check_spool,
         session_key=ready.session_key(),
         zone=ready.settings.zone,

@@ -297,11 +297,6 @@ class Installation:
         copies = CopyFolder(self.settings.home / "copies")
         return Copying(self.catalogue, self.vault, transcoder, copies, self.jobs, self.clock, self.rolls, BROWSER)
 
-    def ask_copies(self, capture: Capture) -> None:
-        """Have the browser copies made that a capture lacks."""
-        with self.catalogue.transaction() as tx:
-            self.copying.ask(tx, capture)
-
     @cached_property
     def exporting(self) -> Exporting:
         return Exporting(self.catalogue, self.clock, self.new_id, self.jobs, self.playback, self.shelf)

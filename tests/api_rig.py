@@ -28,7 +28,7 @@ from archiver.searching import Searching
 from archiver.splicing import Ropes
 from archiver.surveying import Surveying
 from archiver.tokens import Tokens
-from archiver.values import Capture, Job, Json, Principal
+from archiver.values import Job, Json, Principal
 from archiver.viewing import Viewing
 from archiver.vocabulary import JobName, JobState, Role
 from config.profiles import BROWSER
@@ -132,16 +132,10 @@ def services(archive: Archive, home: Path) -> Services:
         inspecting=Inspecting(catalogue, vault, jobs, new_id),
         shelf=shelf,
         test_source=lambda _organisation, _source: SourceTest(True, ("h264", "aac")),
-        ask_copies=lambda capture: asked_copies(catalogue, copying, capture),
         check_spool=lambda: None,
         session_key=bytes(32),
         zone=SHANGHAI,
     )
-
-
-def asked_copies(catalogue, copying: Copying, capture: Capture) -> None:
-    with catalogue.transaction() as tx:
-        copying.ask(tx, capture)
 
 
 def open_api(home: Path, clock: ManualClock) -> Api:

@@ -21,6 +21,7 @@ router = APIRouter(tags=["jobs"])
 Reads = Annotated[Caller, Depends(Needs(Permission.READ))]
 Exports = Annotated[Caller, Depends(Needs(Permission.EXPORT))]
 Verifies = Annotated[Caller, Depends(Needs(Permission.VERIFY))]
+JobId = Annotated[str, Path(pattern=r"^[0-9A-Za-z:]{1,120}$", description="As the answer that named the job gave it.")]
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,100}$")]
 Answer = dict[str, Any]
 
@@ -42,7 +43,7 @@ def verify(caller: Verifies, svc: Svc, response: Response, id: Id, key: Key = No
 
 
 @router.get("/jobs/{id}", responses=answers(JOB))
-def show_job(caller: Reads, svc: Svc, id: Id) -> Answer:
+def show_job(caller: Reads, svc: Svc, id: JobId) -> Answer:
     return job_view(svc.inspecting.job(caller.organisation, id))
 
 

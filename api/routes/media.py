@@ -83,7 +83,7 @@ def _sent(request: Request, caller: Caller, svc: Svc, id: str, source: str, foun
         lambda start, end: found.rope.read(found.store, start, end),
     )
     sent = answer(request, file, watched)
-    if found.store is not svc.vault:
+    if found.copy:
         sent.headers["Media-Rendition"] = "browser"
     sent.headers["Media-Start"], sent.headers["Media-End"] = to_text(found.span.start), to_text(found.span.end)
     return sent

@@ -5,14 +5,19 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from api.services import Services
-from archiver.errors import ConflictError, InputError, MixedFormatsError, NotFoundError
+from archiver.copies import PendingError
+from archiver.errors import InputError, MixedFormatsError, NotFoundError
 from archiver.surveying import Survey
 from archiver.times import to_text
+from archiver.values import Job
+from archiver.vocabulary import JobState
 
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """`url` is None where nothing can be played; then `problem` is a word of the page, or there are `parts`."""
+    """`url` is None where nothing can be played; then `problem` is a word of the page, or there are `parts`. `making`
+    is the job that makes what can be played.
+    """
 
     source: str
     name: str
@@ -21,6 +26,7 @@ class Player:
     problem: str | None = None
     parts: tuple[tuple[datetime, datetime], ...] = ()
     copy: bool = False
+    making: Job | None = None
 
 
 def player(
@@ -36,11 +42,19 @@ def player(
         media = svc.playback.browser(organisation, capture.id, source, start, end)
     except MixedFormatsError as error:
         return Player(source, name, start, parts=error.parts)
-    except ConflictError:
-        svc.ask_copies(capture)
-        return Player(source, name, start, problem="rendition_pending")
+    except PendingError as error:
+        return _pending(source, name, start, error.job)
     except (NotFoundError, InputError):
         return Player(source, name, start, problem="no_media_at")
     query = urlencode({"from": to_text(start), "to": to_text(end), "rendition": "browser"})
     url = f"/api/v1/captures/{capture.id}/sources/{source}/media.mp4?{query}"
-    return Player(source, name, media.span.start, url, copy=media.store is not svc.vault)
+    return Player(source, name, media.span.start, url, copy=media.copy)
+
+
+def _pending(source: str, name: str, at: datetime, job: Job | None) -> Player:
+    """A failed copy isn't waited for."""
+    if job is None:
+        return Player(source, name, at, problem="rendition_later")
+    if job.state is JobState.FAILED:
+        return Player(source, name, at, problem="rendition_failed")
+    return Player(source, name, at, problem="rendition_pending", making=job)

@@ -82,6 +82,15 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "Browsers can't play this coding (H.265). A copy that they can play is being made;"
         " meanwhile you can export the original.",
     ),
+    "rendition_later": (
+        "浏览器不能直接播放此编码(H.265),兼容副本在录制结束后生成。",
+        "Browsers can't play this coding (H.265). A copy that they can play is made when the recording has ended.",
+    ),
+    "rendition_failed": (
+        "浏览器不能直接播放此编码(H.265),兼容副本生成失败,一小时后可重试。您可以导出原始文件。",
+        "Browsers can't play this coding (H.265), and no copy that they can play could be made. It can be tried again"
+        " in an hour; you can export the original.",
+    ),
     "is_copy": (
         "正在播放浏览器兼容副本,不是封存的原始文件;导出得到的是原始文件。",
         "This is a copy made for browsers, not the sealed original; an export gives the original.",

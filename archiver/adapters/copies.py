@@ -1,6 +1,8 @@
 """Browser copies in a folder of their own, each with an index of its fragments: the Copies port."""
 
+import logging
 import os
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +11,7 @@ from pathlib import Path
 
 from archiver import canonical, sidecar
 from archiver.adapters.durable import make_folders, replace_file, sync_folder, temporary
-from archiver.errors import MediaError, NotFoundError
+from archiver.errors import FormatError, MediaError, NotFoundError, UnavailableError
 from archiver.mp4.fragments import Fragment
 from archiver.mp4.index import IndexedFragment
 from archiver.mp4.reader import FragmentReader
@@ -18,36 +20,50 @@ PIECE = 2**20
 INDEX = ".index"
 PRIVATE = 0o600
 STALE_S = 86400.0
+SPARED = 2**30
+"""What a copy leaves free on its disk (bytes): the spool may lie there too."""
+
+log = logging.getLogger(__name__)
 
 
 class CopyFolder:
     """`<name>.mp4` and `<name>.index` (the init's size, 4 bytes, then a packed fragment index)."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, spared: int = SPARED) -> None:
         self._folder = folder
-        self._checked: dict[str, tuple[str, int, int]] = {}
+        self._spared = spared
+        self._checked: dict[str, tuple[tuple[str, int, int], bool]] = {}
 
     def holds(self, name: str, digest: str) -> bool:
         """Whether the copy is there with its bytes as they were made. Read once; again when the file has changed."""
-        path = self._path(name)
         try:
-            status = path.stat()
+            status = self._path(name).stat()
             seen = (digest, status.st_size, status.st_mtime_ns)
-            if self._checked.get(name) == seen:
-                return True
-            with path.open("rb") as file:
-                right = canonical.digest_text(file_digest(file, "sha256").hexdigest()) == digest
+            before, right = self._checked.get(name, (None, False))
+            if before != seen:
+                right = self._is_right(name, digest)
+                self._checked[name] = seen, right
+            return right and self._path(name).with_suffix(INDEX).exists()
         except FileNotFoundError:
             return False
-        if right and path.with_suffix(INDEX).exists():
-            self._checked[name] = seen
-            return True
+
+    def _is_right(self, name: str, digest: str) -> bool:
+        with self._path(name).open("rb") as file:
+            found = canonical.digest_text(file_digest(file, "sha256").hexdigest())
+        try:
+            if found == digest:
+                self.read_index(name)
+                return True
+            log.warning("TAMPERED: the browser copy %s has %s, not %s: it is to be made again", name, found, digest)
+        except (NotFoundError, FormatError, MediaError) as problem:
+            log.warning("the index of the browser copy %s can't be read: %s: it is to be made again", name, problem)
         return False
 
     @contextmanager
-    def making(self, name: str) -> Iterator[Path]:
+    def making(self, name: str, room: int) -> Iterator[Path]:
         make_folders(self._folder)
         self._tidy()
+        self._find_room(name, room)
         with temporary(self._folder) as (handle, path):
             yield path
             os.fsync(handle)
@@ -59,6 +75,12 @@ class CopyFolder:
         for path in self._folder.glob("new-*"):
             if time.time() - path.stat().st_mtime > STALE_S:
                 path.unlink(missing_ok=True)
+
+    def _find_room(self, name: str, room: int) -> None:
+        free = shutil.disk_usage(self._folder).free - self._spared
+        if free < room:
+            needed = f"{room // 2**20} MiB and {self._spared // 2**20} MiB to spare"
+            raise UnavailableError(f"no room for the browser copy {name}: it needs {needed}; make room on the disk")
 
     def index(self, name: str) -> tuple[str, int]:
         reader, whole = FragmentReader(), sha256()

@@ -1,8 +1,9 @@
 """Encodes a browser copy with ffmpeg, quietly: it yields to every recording on the machine."""
 
 import os
+import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Thread
 
@@ -29,7 +30,7 @@ class FfmpegTranscoder:
         self, media: Iterable[bytes], target: Path, profile: Profile, container: Container, timescale: int
     ) -> None:
         """ProgramError if ffmpeg doesn't start, MediaError if it can't make a copy of that media."""
-        argv = bound_to_parent(command(self._program, target, profile, container, timescale))
+        argv = bound_to_parent(idle_disk(command(self._program, target, profile, container, timescale)))
         try:
             child = subprocess.Popen(
                 argv,
@@ -48,6 +49,12 @@ class FfmpegTranscoder:
             words = _feed(child, media)
         if child.returncode != 0:
             raise MediaError(f"no copy could be made (ffmpeg's exit code {child.returncode}): {words[-LAST_WORDS:]}")
+
+
+def idle_disk(argv: Sequence[str]) -> list[str]:
+    """`argv` with the disk only when nobody else wants it, where the system can promise that."""
+    ionice = shutil.which("ionice")
+    return [ionice, "--class", "idle", "--ignore", *argv] if ionice else list(argv)
 
 
 def _feed(child: "subprocess.Popen[bytes]", media: Iterable[bytes]) -> str:

@@ -64,14 +64,20 @@ def test_a_recording_is_watched_from_a_clicked_moment(archive: Archive, page: Pa
 
 
 def test_h265_is_watched_as_a_copy_that_says_so(archive: Archive, page: Page, tmp_path: Path) -> None:
-    """Until the copy is made the page says that it is being made; then it plays, and is called a copy."""
+    """Found, and asked for: until the copy is made the page says so; then it plays by itself, and is called a copy."""
     capture = archive.book(span(0, 4))
     source = archive.sources(capture)[0]
     archive.deposit(cut(tmp_path, source, "h265_aac.mp4"))
-    page.goto(f"/captures/{capture}?source={source}#player")
-    assert "兼容副本正在准备中" in page.get_by_role("alert").inner_text()
+    archive.finish(capture)
+    page.goto("/find")
+    page.get_by_role("button", name="查找").click()
+    page.get_by_role("heading", name="视频会议系统采购").get_by_role("link").click()
+    page.get_by_role("link", name="播放").click()
+    assert "兼容副本正在准备中" in page.get_by_role("status").inner_text()
+    assert page.get_by_role("progressbar").is_visible()
+    page.screenshot(path=str(tmp_path / "making.png"), full_page=True)
     copying_of(archive, archive.home).make(capture, source, lambda done, total=None: None)
-    page.reload()
+    page.locator("#video").wait_for()
     page.wait_for_function(f"() => {{ const now = ({PLAYED})(); return now.at > 0.5 && now.frames > 4 }}")
     assert page.evaluate(PLAYED)["error"] is None
     assert page.get_by_text("浏览器兼容副本,不是封存的原始文件").is_visible()

@@ -2,6 +2,10 @@
 
 import io
 import os
+import select
+import subprocess
+import sys
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,14 +14,15 @@ import pytest
 
 from archiver.adapters.copies import CopyFolder
 from archiver.copies import Copying, needs_copy, originals
-from archiver.errors import MediaError
+from archiver.errors import MediaError, UnavailableError
 from archiver.values import Job
-from archiver.vocabulary import Container, EventType, JobName
+from archiver.vocabulary import Container, EventType, JobName, JobState
 from config.profiles import BROWSER
 from ingest.adapters.ffmpeg import find_ffmpeg
 from ingest.adapters.transcoder import FfmpegTranscoder
 from tests.api_rig import ROLLS, copying_of, open_api
 from tests.archive_rig import WINDOW, Archive, cut
+from tests.mp4_streams import ASSETS
 
 H265 = "h265_aac.mp4"
 
@@ -40,8 +45,9 @@ def copying(archive: Archive, home: Path) -> Copying:
 
 @pytest.fixture
 def hevc(archive: Archive, capture: str, tmp_path: Path) -> str:
-    """A capture whose first source sent H.265, in three segments."""
+    """A capture that has ended and whose first source sent H.265, in three segments."""
     archive.deposit(cut(tmp_path, archive.sources(capture)[0], H265, count=3))
+    archive.finish(capture)
     return capture
 
 
@@ -112,6 +118,56 @@ def test_it_is_pending_until_it_is_made(archive: Archive, home: Path, copying: C
     assert asked() == []
 
 
+def test_whoever_wants_to_watch_has_it_made(archive: Archive, home: Path, hevc: str) -> None:
+    """The answer names the job that makes the copy, which can be looked at."""
+    source = archive.sources(hevc)[0]
+    with open_api(home, archive.clock).client() as client:
+        path = f"/api/v1/captures/{hevc}/sources/{source}/media.mp4?rendition=browser"
+        first, second = client.get(path).json(), client.get(path).json()
+        assert first["code"] == "RENDITION_PENDING"
+        assert first["job"]["name"] == "rendition" and first["job"]["state"] == "queued"
+        assert second["job"]["id"] == first["job"]["id"]
+        assert client.get(f"/api/v1/jobs/{first['job']['id']}").json() == first["job"]
+
+
+def test_no_copy_is_made_while_it_is_recorded(archive: Archive, home: Path, capture: str, tmp_path: Path) -> None:
+    """The next segment would outgrow it."""
+    source = archive.sources(capture)[0]
+    archive.deposit(cut(tmp_path, source, H265))
+    with open_api(home, archive.clock).client() as client:
+        path = f"/api/v1/captures/{capture}/sources/{source}/media.mp4?rendition=browser"
+        assert client.get(path).json()["job"] is None
+
+
+def test_one_that_fails_is_tried_again_once_an_hour(archive: Archive, copying: Copying, hevc: str) -> None:
+    """Whoever looks often doesn't keep an encoder busy for nothing."""
+
+    def asked() -> Job:
+        with archive.catalogue.transaction() as tx:
+            (job,) = copying.ask(tx, tx.captures.get(hevc))
+        return job
+
+    def fail(job: Job) -> None:
+        with archive.catalogue.transaction() as tx:
+            tx.jobs.update(replace(job, state=JobState.FAILED))
+
+    fail(asked())
+    again = asked()
+    assert again.state is JobState.QUEUED
+    fail(again)
+    assert asked() == replace(again, state=JobState.FAILED)
+    archive.clock.pass_s(3600)
+    assert asked().state is JobState.QUEUED
+
+
+def test_progress_is_told_in_seconds_of_media(archive: Archive, copying: Copying, hevc: str) -> None:
+    """It begins at nothing, never goes back, and ends at all of it."""
+    told: list[tuple[int, int | None]] = []
+    copying.make(hevc, archive.sources(hevc)[0], lambda done, total=None: told.append((done, total)))
+    assert told[0] == (0, 4) and told[-1] == (4, 4)
+    assert told == sorted(told) and len(told) == 4
+
+
 def test_making_it_again_does_nothing(archive: Archive, home: Path, copying: Copying, hevc: str) -> None:
     """One event states it, with the segments it is made of and its digest; it is in no vault."""
     source = archive.sources(hevc)[0]
@@ -124,11 +180,11 @@ def test_making_it_again_does_nothing(archive: Archive, home: Path, copying: Cop
     assert [stored.key for stored in archive.vault.list()] == before
 
 
-@pytest.mark.parametrize("harm", ["changed", "cut", "gone", "index gone"])
+@pytest.mark.parametrize("harm", ["changed", "cut", "gone", "index changed", "index gone"])
 def test_a_harmed_copy_is_not_served_but_made_again(
-    archive: Archive, home: Path, copying: Copying, hevc: str, harm: str
+    archive: Archive, home: Path, copying: Copying, hevc: str, harm: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its digest is checked before its first byte is sent."""
+    """Its digest is checked before its first byte is sent; a changed one is told of in the log."""
     source = archive.sources(hevc)[0]
     copying.make(hevc, source, no_progress)
     (path,) = (home / "copies").glob("*.mp4")
@@ -137,9 +193,12 @@ def test_a_harmed_copy_is_not_served_but_made_again(
         path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     elif harm == "cut":
         os.truncate(path, len(data) - 100)
+    elif harm == "index changed":
+        path.with_suffix(".index").write_bytes(path.with_suffix(".index").read_bytes()[:-1])
     else:
         (path if harm == "gone" else path.with_suffix(".index")).unlink()
     assert media(home, archive, hevc, source, rendition="browser")[0] == 409
+    assert ("TAMPERED" in caplog.text) == (harm in ("changed", "cut"))
     assert copying.make(hevc, source, no_progress) == {"made": 1}
     assert media(home, archive, hevc, source, rendition="browser")[0] == 200
 
@@ -148,7 +207,7 @@ def test_what_can_not_be_encoded_leaves_nothing_half(home: Path) -> None:
     """Neither a file nor a name; the error has ffmpeg's words."""
     copies, transcoder = CopyFolder(home / "copies"), FfmpegTranscoder(find_ffmpeg())
     name = "0" * 64
-    with pytest.raises(MediaError, match="no copy could be made"), copies.making(name) as target:
+    with pytest.raises(MediaError, match="no copy could be made"), copies.making(name, 0) as target:
         transcoder.transcode([b"\0" * 1000], target, BROWSER, Container.MP4, 90_000)
     assert list((home / "copies").iterdir()) == []
 
@@ -161,9 +220,46 @@ def test_a_reader_that_fails_ends_the_encoder(home: Path) -> None:
         raise OSError("the vault is away")
 
     copies, transcoder = CopyFolder(home / "copies"), FfmpegTranscoder(find_ffmpeg())
-    with pytest.raises(OSError, match="away"), copies.making("0" * 64) as target:
+    with pytest.raises(OSError, match="away"), copies.making("0" * 64, 0) as target:
         transcoder.transcode(broken(), target, BROWSER, Container.MP4, 90_000)
     assert list((home / "copies").iterdir()) == []
+
+
+def test_a_killed_process_leaves_no_encoder_and_no_copy(home: Path) -> None:
+    """Its encoder dies with it, having run at the lowest priority; what it left half written has no copy's name."""
+    program = f"""
+import time
+from pathlib import Path
+from archiver.adapters.copies import CopyFolder
+from archiver.vocabulary import Container
+from config.profiles import BROWSER
+from ingest.adapters.ffmpeg import find_ffmpeg
+from ingest.adapters.transcoder import FfmpegTranscoder
+
+def endless():
+    yield Path({str(ASSETS / H265)!r}).read_bytes()
+    print("begun", flush=True)
+    time.sleep(60)
+
+with CopyFolder(Path({str(home / "copies")!r})).making("0" * 64, 0) as target:
+    FfmpegTranscoder(find_ffmpeg()).transcode(endless(), target, BROWSER, Container.MP4, 90_000)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as maker:
+        assert maker.stdout and maker.stdout.readline() == b"begun\n"
+        encoder = int(Path(f"/proc/{maker.pid}/task/{maker.pid}/children").read_text())
+        assert os.getpriority(os.PRIO_PROCESS, encoder) == 19
+        ended = os.pidfd_open(encoder)
+        maker.kill()
+    assert select.select([ended], [], [], 2)[0], "the encoder lives on"
+    os.close(ended)
+    assert [path.name[:4] for path in (home / "copies").iterdir()] == ["new-"]
+
+
+def test_recordings_have_the_disk_first(home: Path) -> None:
+    """A copy isn't begun where the disk would soon be full."""
+    copies = CopyFolder(home / "copies", spared=2**60)
+    with pytest.raises(UnavailableError, match="no room for the browser copy"), copies.making("0" * 64, 1):
+        pytest.fail("it was begun")
 
 
 def test_each_unbroken_recording_is_one_original(archive: Archive, capture: str, tmp_path: Path) -> None:

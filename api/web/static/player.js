@@ -29,6 +29,9 @@ if (video) {
   video.addEventListener("error", () => { document.getElementById("play-failed").hidden = false; });
 }
 
+// Until there is something to play. (A refresh by the page's head would only jump to its #player.)
+if (document.getElementById("making")) setTimeout(() => window.location.reload(), 3000);
+
 // Filters that act at once.
 for (const choice of document.querySelectorAll("[data-submit]")) {
   choice.addEventListener("change", () => choice.form.requestSubmit());
