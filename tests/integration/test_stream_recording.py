@@ -19,6 +19,7 @@ from ingest.cameras.sei import continuity
 from tests.stream_rig import PROGRAMS, Rig, a_duty, marks, media, place_errors_ms, sidecars
 
 FRAME_MS = 40
+"""A fragment that sound ends may come up to a frame before the picture after it: places are right to two frames."""
 
 
 def run(specs, scenario):
@@ -36,7 +37,7 @@ def only(rig: Rig):
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_no_frame_is_lost_or_doubled_between_segments(tmp_path, program):
-    """Every picture from the first to the last is in exactly one segment, placed within a frame of its capture; each
+    """Every picture from the first to the last is in exactly one segment, placed within two frames of its capture; each
     segment decodes alone, and its sidecar states its bytes."""
     rig = Rig(tmp_path, program)
     recorded = run([("cam",)], lambda farm: rig.record(farm.urls["cam"], 8))
@@ -44,7 +45,7 @@ def test_no_frame_is_lost_or_doubled_between_segments(tmp_path, program):
     folder = only(rig)
     found = marks(folder)
     assert len(found) > 150 and continuity(found) == continuity(found[:1])
-    assert max(map(abs, place_errors_ms(folder))) < FRAME_MS
+    assert max(map(abs, place_errors_ms(folder))) < 2 * FRAME_MS
     stated = sidecars(folder)
     assert len(stated) == folder.segments >= 3
     assert [each.end_cause for each in stated] == ["cut"] * (len(stated) - 1) + ["stopped"]
@@ -98,7 +99,7 @@ def test_a_camera_with_a_wrong_clock_keeps_its_place(tmp_path, program):
     rig = Rig(tmp_path, program)
     run([("cam",)], lambda farm: rig.record(farm.urls["cam"] + "?skew=3600", 5))
     folder = only(rig)
-    assert max(map(abs, place_errors_ms(folder))) < FRAME_MS
+    assert max(map(abs, place_errors_ms(folder))) < 2 * FRAME_MS
     for each in sidecars(folder):
         assert each.camera is not None
         assert abs(each.camera.offset_us - 3_600_000_000) < 60_000
@@ -111,7 +112,7 @@ def test_a_camera_without_reports_claims_nothing(tmp_path, program):
     run([("cam",)], lambda farm: rig.record(farm.urls["cam"] + "?no_reports", 5))
     folder = only(rig)
     assert [each.camera for each in sidecars(folder)] == [None] * folder.segments
-    assert max(map(abs, place_errors_ms(folder))) < FRAME_MS
+    assert max(map(abs, place_errors_ms(folder))) < 2 * FRAME_MS
 
 
 def test_a_dropped_connection_is_a_loss_and_keeps_all_that_came(tmp_path):
@@ -171,7 +172,7 @@ def test_a_jump_of_the_timestamps_ends_the_recording(tmp_path):
     began, recorded = run([("cam",)], scenario)
     assert recorded.end.cause is GapCause.MEDIA_CHANGED
     assert recorded.media.end.timestamp() < began + 10
-    assert max(map(abs, place_errors_ms(only(rig)))) < FRAME_MS
+    assert max(map(abs, place_errors_ms(only(rig)))) < 2 * FRAME_MS
 
 
 def test_another_size_ends_the_recording(tmp_path):
