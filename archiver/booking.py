@@ -49,29 +49,31 @@ class Booking:
     def book(self, request: Request, new: NewCapture) -> Capture:
         """Book a window. One that has begun is recorded from now on. InputError names every field that is wrong."""
         now = self.clock.now()
-        window = _window(new.start, new.end, now)
+        _refuse_without_offset(new.start, new.end)
         title = clean({"title": new.title or None})["title"]
+        asked = {"project": new.project, "location": new.location, "sources": sorted(set(new.sources)), "title": title}
+        asked |= {"start": to_text(new.start), "end": to_text(new.end)}
         with self.catalogue.transaction() as tx:
-            project, location = _place(tx, request.organisation, new)
-            sources = _sources(tx, location, new.sources)
-            payload = {
-                "organisation": request.organisation,
-                "site": location.site,
-                "project": project.id,
-                "location": location.id,
-                "sources": list(sources),
-                **_span(window),
-                "title": title,
-            }
+            # Asked again, a window that was booked is answered as before, though it may have ended since.
+            return tx.captures.get(once(tx, request, asked, lambda: self._book(tx, request, new, title, now)))
 
-            def act() -> str:
-                id = self.new_id()
-                about = (project.id, location.id, *sources)
-                self._state(tx, request, EventType.CAPTURE_BOOKED, id, payload, about)
-                self._plan(tx, sources, now)
-                return id
-
-            return tx.captures.get(once(tx, request, payload, act))
+    def _book(self, tx: Transaction, request: Request, new: NewCapture, title: str | None, now: datetime) -> str:
+        window = _window(new.start, new.end, now)
+        project, location = _place(tx, request.organisation, new)
+        sources = _sources(tx, location, new.sources)
+        payload = {
+            "organisation": request.organisation,
+            "site": location.site,
+            "project": project.id,
+            "location": location.id,
+            "sources": list(sources),
+            **_span(window),
+            "title": title,
+        }
+        id = self.new_id()
+        self._state(tx, request, EventType.CAPTURE_BOOKED, id, payload, (project.id, location.id, *sources))
+        self._plan(tx, sources, now)
+        return id
 
     def change(
         self,
@@ -182,13 +184,18 @@ def owned(tx: Transaction, organisation: str, id: str) -> Capture:
     return capture
 
 
-def _window(start: datetime, end: datetime, now: datetime) -> Interval:
+def _refuse_without_offset(start: datetime, end: datetime) -> None:
     problems: dict[str, str] = {}
     for name, moment in (("start", start), ("end", end)):
         if moment.tzinfo is None:
             problems[name] = Mistake.NO_OFFSET
     if problems:
         raise _invalid(problems)
+
+
+def _window(start: datetime, end: datetime, now: datetime) -> Interval:
+    _refuse_without_offset(start, end)
+    problems: dict[str, str] = {}
     # Python compares times of one zone as they stand on the wall.
     start, end = utc(start), utc(end)
     if end <= start:

@@ -100,6 +100,20 @@ def test_the_same_key_books_once(api: Api, client: Client, room: dict[str, str])
     assert booked(api, client, room, 3600, 7200).json()["id"] != first
 
 
+def test_the_same_key_is_answered_after_the_window_too(api: Api, client: Client, room: dict[str, str]) -> None:
+    """A client that never got the first answer may ask again when the window is over."""
+    now = api.archive.clock.now()
+    window = {"start": (now + timedelta(hours=1)).isoformat(), "end": (now + timedelta(hours=2)).isoformat()}
+    body = {"project": room["project"], "location": room["location"], **window}
+    answers = []
+    for _ in range(2):
+        answers.append(client.post("/api/v1/captures", json=body, headers={"Idempotency-Key": "late"}))
+        api.archive.clock.pass_s(4 * 3600)
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json()["id"] == answers[1].json()["id"]
+    assert client.post("/api/v1/captures", json=body, headers={"Idempotency-Key": "new"}).status_code == 422
+
+
 @pytest.mark.parametrize(
     ("span", "field"),
     [((-7200, -3600), "end"), ((7200, 3600), "end"), ((60, 90000), "end"), ((400 * 86400, 400 * 86400 + 60), "start")],
