@@ -78,8 +78,9 @@ def _feed(child: "subprocess.Popen[bytes]", media: Iterable[bytes]) -> str:
 
 
 def command(program: str, target: Path, profile: Profile, container: Container, timescale: int) -> list[str]:
-    """ffmpeg's argv. Times are kept (copyts): picture n of the copy stands where picture n of the master does. No
-    B-frames, a key frame every 2 s of 25 pictures, fragments of 1 s.
+    """ffmpeg's argv. Times are kept to the tick: picture n of the copy stands where picture n of the master does (an
+    encoder left to itself counts in whole pictures, and moves each to the nearest). No B-frames, a key frame every 2 s
+    of 25 pictures, fragments of 1 s.
     """
     source = ffmpeg.input("pipe:0", f="mov" if container is Container.MOV else "mp4", copyts=None, threads=THREADS)
     line = ffmpeg.output(
@@ -95,6 +96,7 @@ def command(program: str, target: Path, profile: Profile, container: Container, 
             "bf": 0,
             "pix_fmt": "yuv420p",
             "fps_mode": "passthrough",
+            "enc_time_base:v": f"1:{timescale}",
             "threads": THREADS,
             "c:a": "aac",
             "b:a": profile.sound_bits,
