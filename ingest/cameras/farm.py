@@ -6,7 +6,7 @@ import secrets
 import ssl
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,7 +24,7 @@ MINUTE_US = 60_000_000
 
 @dataclass(frozen=True, slots=True)
 class CameraSpec:
-    """A camera to run: `video` and `audio` name its codecs; `picture` overrides the loop's other parameters."""
+    """A camera to run: `video` and `audio` name its codecs, `picture` the loop's other parameters."""
 
     name: str
     video: VideoCodec = VideoCodec.H264
@@ -33,7 +33,7 @@ class CameraSpec:
 
     def wanted_picture(self) -> Picture:
         """The loop that it shows."""
-        return self.picture or Picture(self.video)
+        return replace(self.picture, codec=self.video) if self.picture else Picture(self.video)
 
 
 @dataclass(frozen=True, slots=True)

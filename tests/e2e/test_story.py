@@ -3,6 +3,7 @@ pictures, by the command line, by a search for secrets, by a rebuild. One record
 """
 
 import base64
+import io
 import json
 import shutil
 import urllib.parse
@@ -11,11 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import av
 import pytest
 
 from api import cli
 from archiver import sidecar
 from archiver.adapters.catalogue.catalogue import SqlCatalogue
+from archiver.copies import PendingError
+from archiver.playback import Media
 from archiver.timeline import Interval
 from archiver.times import from_us
 from archiver.values import Capture
@@ -153,6 +157,32 @@ def test_an_export_is_exactly_what_was_asked_for(
         shown = mark.pts_seconds - marks[0].pts_seconds
         taken = (mark.captured_at_us - marks[0].captured_at_us) / 1e6
         assert abs(shown - taken) < 0.1
+
+
+@pytest.mark.parametrize("name", ["hevc", "hevc-g711"])
+def test_a_browser_gets_every_picture_of_h265(story: Story, name: str) -> None:
+    """The seal has a copy made in H.264 and AAC, whose pictures stand where the original's do."""
+    playback, capture = story.house.ready.playback, story.capture
+
+    def copied() -> Media | None:
+        try:
+            return playback.browser(capture.organisation, capture.id, story.source(name))
+        except PendingError:
+            return None
+
+    copy = until(copied, 60)
+    original = playback.media(capture.organisation, capture.id, story.source(name))
+    assert copy.copy and copy.codecs.startswith("avc1") and copy.codecs.endswith("mp4a.40.2")
+    assert copy.span == original.span
+    expected, shown = pictures(original), pictures(copy)
+    assert len(shown) == len(expected) >= WINDOW_S * 25 - 1
+    assert max(abs(one - other) for one, other in zip(expected, shown, strict=True)) < 0.001
+
+
+def pictures(media: Media) -> list[float]:
+    """When each is shown, in seconds of the file."""
+    with av.open(io.BytesIO(b"".join(media.rope.read(media.store)))) as container:
+        return [float(frame.pts * frame.time_base) for frame in container.decode(video=0)]
 
 
 def test_a_wrong_camera_clock_is_reported_and_moves_nothing(story: Story, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ import pytest
 from archiver.errors import InputError
 from ingest.cameras.codecs import AudioCodec, VideoCodec
 from ingest.cameras.command import CamerasOptions, Cut, camera_specs, parse_cut, run_cameras
+from ingest.cameras.farm import CameraSpec
 from ingest.cameras.loops import Picture, Sound, cache_folder, file_name
 
 
@@ -15,6 +16,14 @@ def test_cameras_are_counted_and_named():
     assert (specs[0].video, specs[0].audio) == (VideoCodec.H264, AudioCodec.AAC)
     assert (specs[2].video, specs[2].audio) == (VideoCodec.H265, AudioCodec.PCMU)
     assert {spec.wanted_picture().width for spec in specs} == {1920}
+
+
+@pytest.mark.parametrize("codec", VideoCodec)
+def test_a_camera_sends_the_codec_it_was_asked_for(codec: VideoCodec):
+    """Whatever loop's parameters were given with it: a microphone stays one."""
+    small = Picture(VideoCodec.H264, width=320, height=180)
+    wanted = CameraSpec("one", codec, picture=small).wanted_picture()
+    assert (wanted.codec, wanted.width) == (codec, 320)
 
 
 @pytest.mark.parametrize(
