@@ -82,16 +82,17 @@ def command(program: str, target: Path, profile: Profile, container: Container, 
     encoder left to itself counts in whole pictures, and moves each to the nearest). No B-frames, a key frame every 2 s
     of 25 pictures, fragments of 1 s.
     """
-    source = ffmpeg.input("pipe:0", f="mov" if container is Container.MOV else "mp4", copyts=None, threads=THREADS)
+    format = "mov" if container is Container.MOV else "mp4"
+    source = ffmpeg.input("pipe:0", f=format, protocol_whitelist="pipe", copyts=None, threads=THREADS)
     line = ffmpeg.output(
-        source,
+        source["v"],
+        source["a?"],
         str(target),
         **{
-            "map": 0,
             "c:v": "libx264",
             "preset": profile.preset,
             "crf": profile.crf,
-            "vf": f"scale=-2:'min({profile.height},ih)'",
+            "vf": f"scale=-2:'trunc(min({profile.height},ih)/2)*2'",
             "g": 50,
             "bf": 0,
             "pix_fmt": "yuv420p",
