@@ -165,6 +165,30 @@ def _at(start: datetime, seconds: float) -> str:
     return (start + timedelta(seconds=seconds)).isoformat()
 
 
+def test_a_copy_is_served_as_an_original_is(archive: Archive, home: Path, copying: Copying, hevc: str) -> None:
+    """By ranges, by its ETag and by HEAD; who watches it has watched the source (I11)."""
+    source = archive.sources(hevc)[0]
+    copying.make(hevc, source, no_progress)
+    path = f"/api/v1/captures/{hevc}/sources/{source}/media.mp4?rendition=browser"
+    with open_api(home, archive.clock).client() as client:
+        head = client.head(path)
+        assert not viewed(archive, hevc)
+        whole = client.get(path)
+        part = client.get(path, headers={"Range": "bytes=100-299", "If-Range": head.headers["ETag"]})
+        known = client.get(path, headers={"If-None-Match": head.headers["ETag"]})
+        original = client.head(path.partition("?")[0])
+    assert (part.status_code, part.content) == (206, whole.content[100:300])
+    assert (known.status_code, head.headers["Content-Length"]) == (304, str(len(whole.content)))
+    assert original.headers["ETag"] != head.headers["ETag"] and "Media-Rendition" not in original.headers
+    assert viewed(archive, hevc) == [source]
+
+
+def viewed(archive: Archive, capture: str) -> list[str]:
+    with archive.catalogue.reading() as tx:
+        chain = tx.events.chain(capture)
+    return [event.payload["source"] for event in chain if event.type == EventType.SEGMENT_VIEWED]
+
+
 def test_it_is_pending_until_it_is_made(archive: Archive, home: Path, copying: Copying, hevc: str) -> None:
     """409 says so; asking is one job for each source that needs one, however often it is asked."""
     source = archive.sources(hevc)[0]
