@@ -9,8 +9,7 @@ from api.commands.registry import Cursor, Limit
 from api.output import moment
 from api.views import capture_view, hit_view
 from archiver.booking import NewCapture
-from archiver.errors import InputError
-from archiver.timeline import Interval
+from archiver.searching import stretch
 from archiver.values import Capture, Query
 from archiver.vocabulary import CaptureState
 from config.wiring import Installation
@@ -94,24 +93,15 @@ def search(
 ) -> None:
     """Find captures; all filters combine."""
     ready = installation(context)
-    query = Query(organisation(ready), project, location, source, _span(ready, start, end), text, state)
+    first, last = (
+        None if given is None else moment(given, ready.settings.zone, name)
+        for given, name in ((start, "from"), (end, "to"))
+    )
+    query = Query(organisation(ready), project, location, source, stretch(first, last), text, state)
     page = ready.searching.find(query, limit, cursor)
     output(context).listing(
         [hit_view(hit) for hit in page.items], ("capture", "project", "location", "matched", "why"), page.next
     )
-
-
-def _span(ready: Installation, start: str | None, end: str | None) -> Interval | None:
-    if start is None and end is None:
-        return None
-    if start is None or end is None:
-        missing = "from" if start is None else "to"
-        raise InputError("a stretch of time needs both --from and --to", errors={missing: "a time"})
-    zone = ready.settings.zone
-    first, last = moment(start, zone, "from"), moment(end, zone, "to")
-    if last <= first:
-        raise InputError("--to must be later than --from", errors={"to": "later than --from"})
-    return Interval(first, last)
 
 
 def _show(context: typer.Context, ready: Installation, changed: Capture) -> None:

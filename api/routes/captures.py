@@ -13,10 +13,8 @@ from api.schemas import Cursor, Id, Limit
 from api.views import capture_view, coverage_view, event_view, hit_view
 from archiver import canonical
 from archiver.booking import NewCapture
-from archiver.errors import InputError
-from archiver.mistakes import Mistake
-from archiver.timeline import Interval
-from archiver.times import from_us, to_text
+from archiver.searching import stretch
+from archiver.times import to_text
 from archiver.values import Capture
 from archiver.values import Query as Wanted
 from archiver.vocabulary import CaptureState
@@ -25,7 +23,6 @@ router = APIRouter(tags=["captures"])
 Reads = Annotated[Caller, Depends(Needs(Permission.READ))]
 Books = Annotated[Caller, Depends(Needs(Permission.BOOK))]
 Answer = dict[str, Any]
-BEGINNING, END = from_us(0), from_us(220_000_000_000_000_000)
 
 
 @router.get("/captures", responses=page(CAPTURE))
@@ -119,13 +116,7 @@ def search(
     cursor: Cursor = None,
 ) -> Answer:
     """Captures that fit every filter, newest window first."""
-    span = None
-    if start is not None or end is not None:
-        first, last = start or BEGINNING, end or END
-        if last <= first:
-            raise InputError("an empty stretch of time", errors={"to": Mistake.END_NOT_AFTER_START})
-        span = Interval(first, last)
-    wanted = Wanted(caller.organisation, project, location, source, span, text or None, state)
+    wanted = Wanted(caller.organisation, project, location, source, stretch(start, end), text or None, state)
     page = svc.searching.find(wanted, limit, cursor)
     return {"items": [hit_view(hit) for hit in page.items], "next": page.next}
 

@@ -11,9 +11,7 @@ from api.services import Services
 from api.web.captures import bars
 from api.web.view import Form, render
 from archiver.errors import InputError
-from archiver.mistakes import Mistake
-from archiver.timeline import Interval
-from archiver.times import from_us
+from archiver.searching import stretch
 from archiver.values import Query
 from archiver.vocabulary import CaptureState
 
@@ -21,7 +19,6 @@ router = APIRouter()
 Reads = Annotated[Caller, Depends(Needs(Permission.READ))]
 FOUND = 25
 CHOICES = 500
-BEGINNING, END = from_us(0), from_us(220_000_000_000_000_000)
 FIELDS = ("text", "project", "location", "source", "from", "to", "state")
 
 
@@ -54,10 +51,8 @@ def find(request: Request, caller: Reads, svc: Svc) -> Response:
 
 def _query(caller: Caller, svc: Services, asked: Form) -> Query:
     start, end = asked.optional_moment("from", svc.zone), asked.optional_moment("to", svc.zone)
-    if start and end and end <= start:
-        raise InputError("an empty stretch of time", errors={"to": Mistake.END_NOT_AFTER_START})
-    span = Interval(start or BEGINNING, end or END) if start or end else None
     state = asked.text("state")
     project, location, source = (asked.text(name) or None for name in ("project", "location", "source"))
     known = CaptureState(state) if state in list(CaptureState) else None
+    span = stretch(start, end)
     return Query(caller.organisation, project, location, source, span, asked.text("text") or None, known)

@@ -216,6 +216,10 @@ class LocalVault:
         start = prefix.removesuffix("/")
         if start:
             keys.check(start)
+        if self._folder.exists() and not self._folder.is_dir():
+            raise VaultUnavailableError(
+                f"the vault's place {self._folder} is no folder: mount its disk, or mend the path"
+            )
         root = self._objects / start
         if root.is_file():
             yield self.stat(start)
