@@ -27,16 +27,18 @@ _FOLLOWS: dict[bytes, frozenset[bytes]] = {
 class FragmentReader:
     """Fed with any chunks, gives the init and the fragments as they become complete.
 
-    Only headers are looked at until an mdat is complete, so the cost hardly depends on the bit rate. Memory:
-    at most one fragment and one chunk.
+    Only headers are looked at until an mdat is complete, so the cost hardly depends on the bit rate, and a
+    chunk that is one whole fragment is given out uncopied. Memory: at most one fragment and one chunk.
     """
 
     def __init__(self, init: Init | None = None) -> None:
         """With `init`, go on after it: the bytes to come are fragments of that stream."""
         self._init = init
         self._last = b"moov" if init else b""
-        self._buffer = bytearray()
-        self._at = 0
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._needed = 0  # with fewer bytes there is nothing new to see
+        self._at = 0  # where the next box begins
 
     @property
     def init(self) -> Init | None:
@@ -45,12 +47,12 @@ class FragmentReader:
     @property
     def pending(self) -> bytes:
         """What was fed and not given out: the torn tail, once the stream has ended."""
-        return bytes(self._buffer)
+        return b"".join(self._chunks)
 
     @property
     def pending_size(self) -> int:
         """Its length in bytes, without copying it."""
-        return len(self._buffer)
+        return self._size
 
     def feed(self, data: bytes) -> list[Init | Fragment]:
         """What `data` completes, in order.
@@ -59,50 +61,61 @@ class FragmentReader:
         it is given out first, the error comes at the next call (and at every later one), and the bytes stay
         in `pending`.
         """
-        self._buffer += data
+        self._chunks.append(data)
+        self._size += len(data)
         found: list[Init | Fragment] = []
+        if self._size < self._needed:
+            return found
+        buffer = self.pending
         try:
-            while self._step(found):
-                pass
+            self._split(buffer, found)
         except MediaError:
+            self._needed = 0
             if not found:
                 raise
+        finally:
+            self._keep(buffer, sum(len(item.data) for item in found))
         return found
 
-    def _step(self, found: list[Init | Fragment]) -> bool:
-        """Pass one complete box; False when there is none."""
-        box = peek(self._buffer, self._at, len(self._buffer))
-        if box is None:
-            return False
-        self._judge(box)
-        if box.end > len(self._buffer):
-            return False
-        if box.kind == b"moov":
-            self._init = parse_init(self._first(box.end))
-            found.append(self._init)
-        elif box.kind == b"mdat":
-            found.append(self._fragment(box.end))
-        if box.kind in _FOLLOWS:
-            self._last = box.kind
-        self._at = box.end
-        if box.kind in (b"moov", b"mdat"):
-            del self._buffer[: box.end]
-            self._at = 0
-        return True
+    def _keep(self, buffer: bytes, given: int) -> None:
+        self._chunks = [buffer[given:]]
+        self._size -= given
+        self._needed -= given
+        self._at -= given
 
-    def _judge(self, box: Box) -> None:
+    def _split(self, buffer: bytes, found: list[Init | Fragment]) -> None:
+        """Pass the complete boxes, and put what ends with one into `found`."""
+        given = 0
+        while (box := self._complete(buffer, given)) is not None:
+            if box.kind == b"moov":
+                self._init = parse_init(buffer[given : box.end])
+                found.append(self._init)
+            elif box.kind == b"mdat":
+                found.append(self._fragment(buffer[given : box.end]))
+            if box.kind in _FOLLOWS:
+                self._last = box.kind
+            self._at = box.end
+            if box.kind in (b"moov", b"mdat"):
+                given = box.end
+
+    def _complete(self, buffer: bytes, given: int) -> Box | None:
+        """The next box; None when it isn't whole yet."""
+        box = peek(buffer, self._at, len(buffer))
+        self._needed = len(buffer) + 1 if box is None else box.end
+        if box is None:
+            return None
+        self._judge(box, given)
+        return box if box.end <= len(buffer) else None
+
+    def _judge(self, box: Box, given: int) -> None:
         """Refuse a box by its header alone, before its bytes are waited for."""
         if box.kind not in _FOLLOWS[self._last]:
             raise MediaError(f"box {name(box.kind)} after {name(self._last) or 'nothing'} is no fragmented stream")
         limit = MAX_MEDIA_BYTES if box.kind == b"mdat" else MAX_HEADER_BYTES
-        if box.size > limit or box.end > limit + MAX_HEADER_BYTES:
+        if box.size > limit or box.end - given > limit + MAX_HEADER_BYTES:
             raise MediaError(f"box {name(box.kind)} of {box.size} bytes; at most {limit} are read")
 
-    def _fragment(self, size: int) -> Fragment:
+    def _fragment(self, data: bytes) -> Fragment:
         if self._init is None:
             raise MediaError("a fragment before the moov")
-        return parse_fragment(self._init, self._first(size))
-
-    def _first(self, size: int) -> bytes:
-        with memoryview(self._buffer) as view:
-            return bytes(view[:size])
+        return parse_fragment(self._init, data)
