@@ -23,6 +23,10 @@ class BackgroundFarm:
         """Address of each camera by name, with the login in it."""
         return self._farm.urls
 
+    def accepted(self, camera: str) -> int:
+        """As `Farm.accepted`."""
+        return self._farm.accepted(camera)
+
     def now_us(self) -> int:
         """The cameras' own time (UTC, microseconds)."""
         return self._farm.now_us()

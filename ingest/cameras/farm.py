@@ -81,6 +81,10 @@ class Farm:
         """Address of each camera by name, with the login in it."""
         return {name: server.url for name, server in self._servers.items()}
 
+    def accepted(self, camera: str) -> int:
+        """How many connections a camera has had until now. Raises NotFoundError for a name that isn't there."""
+        return self._find(camera).accepted
+
     def now_us(self) -> int:
         """The cameras' own time: what their marks tell (UTC, microseconds)."""
         return self._clock()

@@ -29,6 +29,7 @@ class CameraServer:
         self.login = login
         self.clock = clock
         self.port = 0
+        self.accepted = 0
         self._tls = tls
         self._host = ""
         self._holder: socket.socket | None = None
@@ -88,6 +89,7 @@ class CameraServer:
         assert task is not None  # noqa: S101 start_server runs this in a task
         connection = Connection(self.camera, self.loops, self.login, self.clock, reader, writer)
         self._connections[connection] = task
+        self.accepted += 1
         try:
             await connection.run()
         finally:
