@@ -78,6 +78,8 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
         urls = {**farm.urls}
         urls["skewed"] += f"?skew={SKEW_S}"
         urls["unreported"] += "?no_reports="
+        settings = pytest.MonkeyPatch()
+        settings.setenv("ARCHIVER_INGEST__PRE_ROLL_S", "15")  # eight starts at once on a busy machine take their time
         with house(tmp_path_factory.mktemp("story") / "home", urls) as made:
             made.start()
             made.one("recorder")
@@ -89,6 +91,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
             sealed = made.sealed(capture.id, WINDOW_S + 60)
             token = (made.home / "token").read_text().strip()
             yield Story(made, sealed, seen, token)
+        settings.undo()
 
 
 def _shown(pid: int) -> bytes:
