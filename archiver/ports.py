@@ -234,10 +234,18 @@ class StreamEnd:
     evidence: str
 
 
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some of a recorder's output, and when its first byte came: seconds of the host's monotonic clock."""
+
+    data: bytes
+    at: float
+
+
 class Stream(Protocol):
     """One running recorder of one source."""
 
-    def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncIterator[Chunk]:
         """The recorder's output as it comes, to its end of file; StopAsyncIteration means it has ended."""
         ...
 

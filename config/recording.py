@@ -22,6 +22,7 @@ from archiver.adapters.secrets import KeySecrets
 from archiver.ids import make_id
 from config.logs import set_up
 from ingest.adapters.ffmpeg import FfmpegRecorder, find_ffmpeg
+from ingest.adapters.heap import keep_freed
 from ingest.adapters.recorder_process import KeeperChild, run_recorder
 from ingest.adapters.spool import Spools
 from ingest.desk import SpoolDesk
@@ -68,6 +69,7 @@ def main(number: int) -> None:
         file.seek(0)  # an earlier process that inherited it has read it to its end
         settings = RecorderSettings(**json.load(file))
     set_up(settings.log_level, settings.log_format)
+    keep_freed()
     asyncio.run(_record(settings))
 
 

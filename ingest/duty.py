@@ -219,7 +219,8 @@ class DutyRun:
         seconds = min(max((until - self._now()).total_seconds(), 0.0), STEP_S)
         self._changed.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
 
 
 def _after(media: Interval, end: StreamEnd) -> OpenOutage:

@@ -15,7 +15,7 @@ from archiver.mp4.codecs import codecs_string, parameters_changed
 from archiver.mp4.fragments import Fragment
 from archiver.mp4.init import Init
 from archiver.mp4.reader import FragmentReader
-from archiver.ports import Clock, Stream, StreamEnd
+from archiver.ports import Chunk, Clock, Stream, StreamEnd
 from archiver.sidecar import to_bytes
 from archiver.timeline import Interval
 from archiver.times import from_us, to_us
@@ -104,8 +104,7 @@ class Deck:
         """None when the stream ended by itself."""
         told = False
         async for chunk in stream.chunks():
-            arrived = self.clock.monotonic()
-            early = await take.feed(chunk, arrived)
+            early = await take.feed(chunk)
             if not told and (start := take.media_start) is not None:
                 on_media(start)
                 told = True
@@ -130,15 +129,15 @@ class _Take:
         """The host time of the first fragment's beginning, None before it is spooled."""
         return self._reel.media_start if self._reel else None
 
-    async def feed(self, chunk: bytes, arrived: float) -> StreamEnd | None:
-        """Take bytes that arrived at monotonic `arrived`; not None when the stream must end."""
+    async def feed(self, chunk: Chunk) -> StreamEnd | None:
+        """Take what arrived; not None when the stream must end."""
         if not self._reader.pending_size:
-            self._began = arrived
+            self._began = chunk.at
         try:
-            items = self._reader.feed(chunk)
+            items = self._reader.feed(chunk.data)
         except MediaError as problem:
             return StreamEnd(GapCause.MEDIA_CHANGED, f"the stream can't be read: {problem.message}")
-        at, self._began = self._began, arrived
+        at, self._began = self._began, chunk.at
         for number, item in enumerate(items, 1):
             end = await self._take(item, at)
             if end is not None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import cast
 
 from archiver.errors import CatalogueUnavailableError, ConflictError, SourceUnavailableError
-from archiver.ports import Stream, StreamEnd, Transaction
+from archiver.ports import Chunk, Stream, StreamEnd, Transaction
 from archiver.timeline import Interval
 from archiver.values import Assignment, Duty
 from archiver.vocabulary import DutyState, GapCause
@@ -146,12 +146,12 @@ class ScriptedStream:
     pace_s: float = 0.0
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncIterator[Chunk]:
         for piece in self.pieces:
             if self.stopped.is_set():
                 return
             await asyncio.sleep(self.pace_s)
-            yield piece
+            yield Chunk(piece, time.monotonic())
         if self.ending is None:
             await self.stopped.wait()
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import ffmpeg
 
 from archiver.errors import ProgramError, SourceUnavailableError
-from archiver.ports import StreamEnd
+from archiver.ports import Chunk, StreamEnd
 from archiver.vocabulary import GapCause
 from ingest.adapters.child import bare_environment, bound_to_parent
 from ingest.arguments import analysis_us, input_options, output_options, redacted, script, start_failure
 
 PIPE_BYTES = 2**20
-READ_PAUSE_S = 0.04
+GATHER_S = 0.04
 STOP_S = 5.0
 WORDS_BYTES = 4096
 _TIMEOUT_MARGIN_S = 5.0
@@ -131,13 +131,15 @@ class FfmpegStream:
         with contextlib.suppress(BrokenPipeError), self._in:  # one that died at once is explained by its end
             self._in.write(words.encode())
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Output as it comes. The first bytes after a pause are given at once, as the time of their arrival counts;
-        what follows is gathered, as waking up for each 64 KiB costs more than the reading."""
+    async def chunks(self) -> AsyncIterator[Chunk]:
+        """Output as it comes, each time with what follows within `GATHER_S` seconds: mostly a whole fragment, as
+        waking up for each 32 KiB costs more than the reading."""
         while True:
             if not await self._readable(self._out.fileno(), None if self._asked else self._limit_s):
                 await self._stall()
                 continue
+            at = self._loop.time()
+            await asyncio.sleep(GATHER_S)
             data = self._read()
             if data is None:
                 continue
@@ -145,8 +147,7 @@ class FfmpegStream:
                 self._finished = True
                 return
             self._started, self._limit_s = True, self._stall_s
-            yield data
-            await asyncio.sleep(READ_PAUSE_S)
+            yield Chunk(data, at)
 
     async def stop(self) -> None:
         """One SIGINT: ffmpeg ends its file. (Two lose the tail, so asking again does nothing.) After 5 s, SIGKILL."""
