@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -82,23 +83,41 @@ ROLES: Mapping[str, Callable[[str], bool]] = {
 
 
 class House:
-    """A home with one room and its cameras."""
+    """A home with one room and its cameras. It is furnished once, and may be opened again, or a copy of it."""
 
-    def __init__(self, home: Path, urls: Mapping[str, str], settings: str = "", segment_s: float = 3) -> None:
+    def __init__(self, home: Path, settings: str = "", segment_s: float = 3, pre_roll_s: float = 5) -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
-        listen = '[api]\nlisten = "127.0.0.1:0"\n'
-        (home / "archiver.toml").write_text(f"[ingest]\nsegment_s = {segment_s}\n{listen}{settings}")
+        ingest = f"[ingest]\nsegment_s = {segment_s}\npre_roll_s = {pre_roll_s}\n"
+        (home / "archiver.toml").write_text(f'{ingest}[api]\nlisten = "127.0.0.1:0"\n{settings}')
         self.ready = Installation(load(home))
         self.ready.set_up()
         self.request = Request(self.ready.settings.archive.organisation, ARCHIVE)
-        registering = self.ready.registering
-        self.location = registering.add_location(self.request, "room").id
-        self.sources = {
-            name: registering.add_source(self.request, self.location, name, url).id for name, url in urls.items()
-        }
-        self.project = registering.add_project(self.request, NewProject("CHAOS-1", "chaos")).id
         self.processes: list[subprocess.Popen[bytes]] = []
+
+    def furnish(self, urls: Mapping[str, str]) -> None:
+        """A room with these cameras, and a project."""
+        registering = self.ready.registering
+        room = registering.add_location(self.request, "room").id
+        for name, url in urls.items():
+            registering.add_source(self.request, room, name, url)
+        registering.add_project(self.request, NewProject("CHAOS-1", "chaos"))
+
+    @cached_property
+    def location(self) -> str:
+        (room,) = self.ready.registering.locations(self.request.organisation, 2).items
+        return room.id
+
+    @cached_property
+    def sources(self) -> Mapping[str, str]:
+        """Name -> id, in the order in which they were added."""
+        page = self.ready.registering.sources(self.request.organisation, 100)
+        return {each.name: each.id for each in sorted(page.items, key=lambda each: each.id)}
+
+    @cached_property
+    def project(self) -> str:
+        (project,) = self.ready.registering.projects(self.request.organisation, 2).items
+        return project.id
 
     # ------------------------------------------------------------- processes
 
@@ -303,9 +322,18 @@ def _inside(spans: Sequence[Interval], starts: Sequence[datetime], at: datetime)
 
 
 @contextmanager
-def house(home: Path, urls: Mapping[str, str], settings: str = "", segment_s: float = 3) -> Iterator[House]:
-    made = House(home, urls, settings, segment_s)
+def house(
+    home: Path,
+    urls: Mapping[str, str] | None = None,
+    settings: str = "",
+    segment_s: float = 3,
+    pre_roll_s: float = 5,
+) -> Iterator[House]:
+    """A new home with these cameras, or without them one that was furnished before; its processes end with it."""
+    made = House(home, settings, segment_s, pre_roll_s)
     try:
+        if urls is not None:
+            made.furnish(urls)
         yield made
     finally:
         made.close()
