@@ -15,14 +15,14 @@ from archiver.mp4.init import Init, parse_init
 from archiver.playlist import playlist
 from archiver.ports import Catalogue, Pictures, Reader, Transaction, Vault
 from archiver.rope import Rope, Stored
-from archiver.splicing import Ropes, spliced
+from archiver.splicing import Ropes, settled, spliced
 from archiver.stretches import Cut, Run, cuts, frame, in_line, placed
 from archiver.timeline import Interval
 from archiver.times import to_text
 from archiver.values import Capture, Segment
 from archiver.vocabulary import CaptureState, Container
 
-DERIVATION = 1
+DERIVATION = 2
 """Raise it when the same segments would give other bytes: it is part of every digest of a derived file."""
 
 MEDIA_TYPES = {Container.MP4: "video/mp4", Container.MOV: "video/quicktime"}
@@ -184,7 +184,7 @@ class Playback:
         while before and not any(one.entry.keyframe and one.start <= span.start for one in fragments):
             earlier = before.pop()
             fragments = [*placed(earlier, sidecar.unpack(tx.segments.fragments(earlier.key))), *fragments]
-        return Run(self._init(wanted[0]), tuple(fragments))
+        return settled(self.vault, Run(self._init(wanted[0]), tuple(fragments)))
 
     def _init(self, segment: Segment) -> Init:
         return parse_init(b"".join(self.vault.read(segment.key, 0, segment.init_size, segment.version)))

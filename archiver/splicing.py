@@ -2,13 +2,16 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from threading import Lock
 
 from archiver.mp4.boxes import peek
+from archiver.mp4.edits import with_steady_offset
+from archiver.mp4.fragments import steady_offset
 from archiver.mp4.progressive import Part, progressive_head
 from archiver.ports import Reader
 from archiver.rope import Given, Rope
-from archiver.stretches import Cut, Placed
+from archiver.stretches import Cut, Placed, Run
 
 HEAD_BYTES = 4096
 """What is read of a fragment at first (bytes): more than the description of 1 s of media takes."""
@@ -38,6 +41,13 @@ class Ropes:
             while len(self._kept) > 1 and sum(len(rope.pieces) for rope in self._kept.values()) > self._most:
                 self._kept.popitem(last=False)
         return made
+
+
+def settled(store: Reader, run: Run) -> Run:
+    """The run with its time line told by the pictures that it has, not by the recording's first one."""
+    last = run.fragments[-1]
+    offset = steady_offset(run.init, _head(store, last), last.entry.size)
+    return run if offset is None else replace(run, init=with_steady_offset(run.init, offset))
 
 
 def spliced(store: Reader, cut: Cut) -> Rope:

@@ -112,7 +112,11 @@ class Archive:
 
 def cut(folder: Path, source: str, name: str = "h264_aac.mp4", start_s: float = 0, count: int = 2) -> list[Footage]:
     """A real recording of 4 s that begins `start_s` after START, cut into `count` segments as a recorder does."""
-    data = asset(name)
+    return cut_stream(folder, source, asset(name), start_s, count)
+
+
+def cut_stream(folder: Path, source: str, data: bytes, start_s: float = 0, count: int = 2) -> list[Footage]:
+    """As `cut`, of the recording's bytes."""
     found = index(data)
     recording, head = new_id(), found.init.data
     fragments = found.fragments

@@ -21,6 +21,13 @@ def asset(name: str) -> bytes:
     return (ASSETS / name).read_bytes()
 
 
+def with_first_offset(data: bytes, offset: int) -> bytes:
+    """The same recording, its edit list written for a first picture of another composition offset (ticks) than all
+    others have: ffmpeg does so when it guessed that one's decode time too early."""
+    at = data.index(b"elst") + 16
+    return data[:at] + pack(">i", offset) + data[at + 4 :]
+
+
 def read(data: bytes) -> tuple[Init, list[Fragment]]:
     """The init and the fragments of a whole stream."""
     first, *rest = FragmentReader().feed(data)

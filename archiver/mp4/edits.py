@@ -5,6 +5,7 @@ reference track's decode time, as `Fragment.tfdt` counts it. Sections are those 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from struct import pack, pack_into
 
@@ -114,6 +115,18 @@ def edit_list(init: Init, track: Track, shown_from: Fraction, ticks: int) -> byt
         edits.append((ticks - wait, begin))
     entries = (pack(">Qq", *edit) + _NORMAL_SPEED for edit in edits)
     return build(b"edts", build_full(b"elst", 1, 0, pack(">I", len(edits)), *entries))
+
+
+def with_steady_offset(init: Init, offset: int) -> Init:
+    """The same time line, told by the composition offset (ticks) that the pictures have.
+
+    An edit list names the offset of the first picture alone. ffmpeg may have guessed the decode times of the first ones
+    too early, and then all later pictures have another offset: whoever counts in decode times would be off by that.
+    """
+    track = init.reference
+    delay = track.delay + Fraction(offset - track.media_start, track.timescale)
+    told = replace(track, delay=delay, media_start=offset)
+    return replace(init, tracks=tuple(told if each is track else each for each in init.tracks))
 
 
 def joining_shifts(first: Init, second: Init, offset: Fraction) -> dict[int, int]:

@@ -144,6 +144,15 @@ def sample_runs(init: Init, head: bytes, size: int) -> list[SampleRun]:
     return _sample_runs(init, head, moof, mdat)
 
 
+def steady_offset(init: Init, head: bytes, size: int) -> int | None:
+    """The composition offset (ticks) that every picture of a fragment has; None if they differ, as where pictures are
+    reordered, or if it has none. `head` and `size` as for `sample_runs`."""
+    pictures = init.reference.track_id if init.reference.kind == "video" else None
+    runs = [run for run in sample_runs(init, head, size) if run.track_id == pictures]
+    offsets = {offset for run in runs for offset in run.compositions}
+    return offsets.pop() if len(offsets) == 1 else None
+
+
 def _parts(head: bytes, size: int) -> tuple[list[Box], Box, Box]:
     """The boxes before the moof, the moof and the mdat. Only the mdat may reach beyond `head`; it ends at
     `size`."""

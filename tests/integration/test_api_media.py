@@ -15,7 +15,9 @@ from httpx import Client
 from archiver.canonical import digest_of
 from archiver.vocabulary import EventType, JobState
 from tests.api_rig import Api, open_api
-from tests.archive_rig import WINDOW, Archive, Footage, cut
+from tests.archive_rig import WINDOW, Archive, Footage, cut, cut_stream
+from tests.catalogue_facts import span
+from tests.mp4_streams import asset, with_first_offset
 
 FRAME_S = 0.1
 
@@ -63,6 +65,30 @@ def test_any_stretch_begins_and_ends_where_asked(client: Client, archive: Archiv
     assert shown[0] <= 2 * FRAME_S
     start = datetime.fromisoformat(answer.headers["media-start"])
     assert abs((start - WINDOW.start).total_seconds() - 1.5) < FRAME_S
+
+
+def test_a_guessed_first_picture_moves_no_stretch(archive: Archive, home: Path, tmp_path: Path) -> None:
+    """A recording whose edit list was made for a first picture of another offset gives the same pictures of any
+    stretch as one without, also after a join with another."""
+    stream = asset("h264_mulaw.mov")
+    shown = []
+    for number, odd in enumerate((stream, with_first_offset(stream, 1024))):
+        capture = archive.book(span(100 * number, 100 * number + 10))
+        source = archive.sources(capture)[0]
+        archive.deposit(cut_stream(tmp_path, source, odd, 100 * number))
+        archive.deposit(cut_stream(tmp_path, source, stream, 100 * number + 5))
+        with open_api(home, archive.clock).client() as client:
+            query = {"from": moment(100 * number + 1.55), "to": moment(100 * number + 7.35)}
+            answer = client.get(f"{base(archive, capture)}/media.mp4", params=query)
+        shown.append(packets(answer.content))
+    assert shown[0] == shown[1] and len(shown[0]) > 45
+
+
+def packets(data: bytes) -> list[tuple[bytes, float]]:
+    """Every picture that is shown, coded, and when."""
+    with av.open(io.BytesIO(data), "r") as container:
+        shown = (packet for packet in container.demux(video=0) if packet.size and not packet.is_discard)
+        return [(bytes(packet), round(float(packet.pts * packet.time_base), 3)) for packet in shown]
 
 
 def test_ranges_conditions_and_head(client: Client, archive: Archive, sealed: str) -> None:

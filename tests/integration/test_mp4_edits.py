@@ -10,8 +10,10 @@ import imageio_ffmpeg
 import pytest
 
 from archiver.mp4.codecs import same_parameters, still
-from archiver.mp4.edits import joining_shifts, shift_tfdt, with_edit_list
+from archiver.mp4.edits import joining_shifts, shift_tfdt, with_edit_list, with_steady_offset
+from archiver.mp4.fragments import steady_offset
 from archiver.mp4.index import covering, index
+from archiver.mp4.init import parse_init
 from archiver.mp4.progressive import Part, progressive_head
 from archiver.mp4.reader import Fragment, Init
 from tests import mp4_streams as mp4
@@ -116,6 +118,24 @@ def test_plain_mp4_shows_exactly_the_stretch(recording, first, last):
     begin, finish = heard(data)
     assert begin == pytest.approx(0, abs=0.13)
     assert finish <= float(end - start) + 0.13
+
+
+@pytest.mark.parametrize(("first", "last"), STRETCHES)
+def test_a_first_picture_of_another_offset_moves_nothing(first, last):
+    """An edit list made for it is told anew by the offset that the pictures of a later fragment have."""
+    recorded = record("h264", "pcm_mulaw")
+    odd = parse_init(mp4.with_first_offset(recorded.init.data, 700))
+    assert odd.reference.media_start == 700
+    later = recorded.fragments[-1]
+    offset = steady_offset(odd, head_of(later), len(later.data))
+    start, end = Fraction(first, RATE), Fraction(last, RATE)
+    fragments = recorded.covering(start, end)
+    parts = [Part(head_of(fragment), len(fragment.data)) for fragment in fragments]
+    media = b"".join(fragment.data for fragment in fragments)
+    wrong = progressive_head(odd, parts, start, end - start) + media
+    right = progressive_head(with_steady_offset(odd, offset), parts, start, end - start) + media
+    assert [number for number, _ in shown(right)] == list(range(first, last))
+    assert shown(wrong) != shown(right)
 
 
 @pytest.mark.parametrize(("first", "last"), STRETCHES)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from archiver.errors import MediaError
 from archiver.mp4.boxes import build, build_full, fields, find, need, walk
-from archiver.mp4.edits import joining_shifts, shift_tfdt, with_edit_list
+from archiver.mp4.edits import joining_shifts, shift_tfdt, with_edit_list, with_steady_offset
+from archiver.mp4.fragments import steady_offset
 from archiver.mp4.init import parse_init
 from archiver.mp4.progressive import Part, progressive_head
 from tests import mp4_streams as mp4
@@ -124,6 +125,23 @@ def test_edit_list_of_a_late_picture():
     init, _ = mp4.read(mp4.asset("late_picture.mp4"))
     data = with_edit_list(init, Fraction(1), Fraction(2))
     assert edits_of(data) == {1: [(20480, 2048 + 10240)], 2: [(20480, 1024 + 16000 * 21 // 10)]}
+
+
+@pytest.mark.parametrize("offset", [0, 512, 4096])
+def test_another_offset_tells_the_same_time_line(offset):
+    """Every tick of every track is presented when it was; only what a stretch counts from is another picture."""
+    init, _ = mp4.read(mp4.asset("late_picture.mp4"))
+    told = with_steady_offset(init, offset)
+    assert told.reference.media_start == offset
+    for before, after in zip(init.tracks, told.tracks, strict=True):
+        assert [after.presented(ticks) for ticks in (0, 1, 99_999)] == [before.presented(t) for t in (0, 1, 99_999)]
+
+
+@pytest.mark.parametrize(("name", "offset"), [("h264_mulaw.mov", 0), ("h264_aac.mp4", None), ("aac_only.mp4", None)])
+def test_steady_offset(name, offset):
+    """That of all pictures; none where they are reordered, and none of sound."""
+    init, fragments = mp4.read(mp4.asset(name))
+    assert steady_offset(init, fragments[-1].data, len(fragments[-1].data)) == offset
 
 
 def test_edit_list_of_late_sound():
