@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from archiver import canonical
+from archiver import canonical, sidecar
 from archiver.claims import Rolls
 from archiver.errors import ConflictError, NotFoundError, TamperError
 from archiver.mistakes import Mistake
@@ -19,6 +19,7 @@ from archiver.mp4.codecs import codecs_string
 from archiver.mp4.index import IndexedFragment
 from archiver.mp4.init import Init, parse_init
 from archiver.ports import Catalogue, Clock, Copies, Jobs, Progress, Reader, Transaction, Transcoder, Vault
+from archiver.splicing import settled
 from archiver.stretches import Placed, Run
 from archiver.timeline import Interval
 from archiver.values import ARCHIVE, Capture, Draft, Job, Json, Profile, Segment
@@ -205,12 +206,18 @@ class Copying:
                 digest = self._digest(tx, original.name(self.profile))
                 if digest is None:
                     return None
-                found.append(self._run(digest, original))
+                found.append(self._run(digest, original, self._told(tx, original)))
         return found
 
-    def _run(self, digest: str, original: Original) -> Run:
-        name, first = original.name(self.profile), original.segments[0]
-        master = parse_init(b"".join(self.vault.read(first.key, 0, first.init_size, first.version)))
+    def _told(self, tx: Transaction, original: Original) -> Init:
+        """The master's init, its time line told as it is for the master itself."""
+        last = original.segments[-1]
+        init = parse_init(b"".join(self.vault.read(last.key, 0, last.init_size, last.version)))
+        entries = sidecar.unpack(tx.segments.fragments(last.key))
+        return settled(self.vault, Run(init, tuple(Placed(last, entry) for entry in entries))).init
+
+    def _run(self, digest: str, original: Original, master: Init) -> Run:
+        name = original.name(self.profile)
         head, entries = self.copies.read_index(name)
         init = parse_init(head)
         return Run(init, tuple(placed(name, digest, original, master, init, entries)))

@@ -16,14 +16,15 @@ import pytest
 from archiver.adapters.copies import CopyFolder
 from archiver.copies import Copying, needs_copy, originals
 from archiver.errors import MediaError, UnavailableError
+from archiver.mp4.index import index
 from archiver.values import Job
 from archiver.vocabulary import Container, EventType, JobName, JobState
 from config.profiles import BROWSER
 from ingest.adapters.ffmpeg import find_ffmpeg
 from ingest.adapters.transcoder import FfmpegTranscoder
 from tests.api_rig import ROLLS, copying_of, open_api
-from tests.archive_rig import WINDOW, Archive, cut
-from tests.mp4_streams import ASSETS
+from tests.archive_rig import WINDOW, Archive, cut, cut_stream
+from tests.mp4_streams import ASSETS, asset, with_first_offset
 
 H265 = "h265_aac.mp4"
 
@@ -105,6 +106,21 @@ def test_uneven_pictures_and_sound_keep_their_times(
         assert len(heard) == len(expected) > 3
         assert farthest(expected, heard) < 0.025
         assert farthest(times(master, "video"), times(copy, "video")) < 0.001
+
+
+def test_a_copy_of_a_guessed_start_stands_where_its_master_does(
+    archive: Archive, home: Path, copying: Copying, capture: str, tmp_path: Path
+) -> None:
+    """Also where the master's edit list names an offset that only its first picture had."""
+    source = archive.sources(capture)[0]
+    stream = asset("size_change_h265.mp4")
+    even = stream[: sum(fragment.size for fragment in index(stream).fragments[:2]) + index(stream).fragments[0].offset]
+    archive.deposit(cut_stream(tmp_path, source, with_first_offset(even, 60_000)))
+    copying.make(capture, source, no_progress)
+    stretch = {"from": _at(WINDOW.start, 0.57), "to": _at(WINDOW.start, 1.63)}
+    _, master, _ = media(home, archive, capture, source, **stretch)
+    _, copy, _ = media(home, archive, capture, source, **stretch, rendition="browser")
+    assert farthest(times(master, "video"), times(copy, "video")) < 0.001
 
 
 def farthest(expected: Sequence[float], found: Sequence[float]) -> float:
