@@ -10,6 +10,7 @@ from pathlib import Path
 from archiver.times import to_text
 from ingest.adapters.ffmpeg import find_ffmpeg
 from tests.bench import reading
+from tests.bench.hour import Hour, an_hour
 from tests.bench.meters import MIB, Cost, load, machine
 from tests.bench.recording import Sample, cameras, ours, plain
 
@@ -60,8 +61,9 @@ def _measured(folder: Path, count: int, seconds: float, rounds: int) -> Iterator
             found, house, capture = ours(urls, folder / f"home-{number}", seconds)
             samples += found
     yield from _recording(samples, count)
+    hour = an_hour(house)
     yield from _reading(
-        reading.first_bytes(house, capture), reading.export(house, capture, folder), reading.verify(house, capture)
+        hour, reading.first_bytes(house, hour), reading.export(house, hour, folder), reading.verify(house, capture)
     )
     house.close()
 
@@ -92,11 +94,14 @@ def _verdict(good: bool) -> str:
 
 
 def _reading(
-    first: tuple[float, float, float], export: tuple[float, float, int], verify: tuple[float, float, int]
+    hour: Hour, first: tuple[float, float, float], export: tuple[float, float, int], verify: tuple[float, float, int]
 ) -> Iterator[str]:
-    yield "| reading | ours | beside |\n|---|---|---|"
+    yield "The hour is one recorded minute, deposited again and again with sidecars of its own.\n"
+    yield "| depositing and reading | ours | beside |\n|---|---|---|"
+    rate, speed = len(hour.keys) / hour.seconds, hour.size / MIB / hour.seconds
+    yield f"| deposit an hour of one camera, segments/s and MiB/s | {rate:.1f} and {speed:.0f} | - |"
     times = " / ".join(f"{each:.1f}" for each in first)
-    yield f"| first byte of a 4 s stretch, ms (p50 / p95 / p99) | {times} | - |"
+    yield f"| first byte of a random 4 s stretch of the hour, ms (p50 / p95 / p99) | {times} | - |"
     for what, (mine, theirs, size), other in (("export", export, "ffmpeg concat"), ("verify", verify, "sha256sum")):
         yield f"| {what} {size / MIB:.0f} MiB, s (the program's start included) | {mine:.2f} | {other} {theirs:.2f} |"
 

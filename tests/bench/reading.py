@@ -14,26 +14,26 @@ from api.client import Client, wait_for
 from archiver.errors import UnavailableError
 from archiver.times import to_text
 from ingest.adapters.ffmpeg import find_ffmpeg
+from tests.bench.hour import Hour
 from tests.installation import House
 
 ASKED = 200
 SEED = 20261124
 
 
-def first_bytes(house: House, capture: str) -> tuple[float, float, float]:
-    """Milliseconds (p50, p95, p99) from the request to the first byte of a random stretch of a random source."""
+def first_bytes(house: House, hour: Hour) -> tuple[float, float, float]:
+    """Milliseconds (p50, p95, p99) from the request to the first byte of a random stretch."""
     process = house.start("up")
     try:
         address = wait_for("the API", 30, lambda: _address(house))
         token = (house.home / "token").read_text().strip()
         wait_for("an answer", 30, lambda: _answers(Client(address, token)))
         chance, took = random.Random(SEED), []
-        window = house.capture(capture).window
+        window = house.capture(hour.capture).window
         for _ in range(ASKED):
             start = window.start + chance.random() * (window.length - timedelta(seconds=5))
             span = f"from={_quoted(start)}&to={_quoted(start + timedelta(seconds=4))}"
-            source = chance.choice(list(house.sources.values()))
-            url = f"{address}/api/v1/captures/{capture}/sources/{source}/media.mp4?{span}"
+            url = f"{address}/api/v1/captures/{hour.capture}/sources/{hour.source}/media.mp4?{span}"
             took.append(_first_byte(url, token))
         took.sort()
         return took[len(took) // 2], took[int(len(took) * 0.95)], took[int(len(took) * 0.99)]
@@ -75,15 +75,14 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def export(house: House, capture: str, folder: Path) -> tuple[float, float, int]:
-    """Seconds to write one source's window as one file, by us and by `ffmpeg -f concat`; its bytes."""
-    source = next(iter(house.sources.values()))
+def export(house: House, hour: Hour, folder: Path) -> tuple[float, float, int]:
+    """Seconds to write the hour as one file, by us and by `ffmpeg -f concat`; its bytes."""
     out = folder / "ours.mp4"
-    words = ["export", capture, "--source", source, "--out", str(out), "--home", str(house.home), "--json"]
+    words = ["export", hour.capture, "--source", hour.source, "--out", str(out), "--home", str(house.home), "--json"]
     mine = timed(lambda: _run([sys.executable, "-m", "api", *words]))
     listing = folder / "list.txt"
     objects = house.home / "vault" / "objects"
-    listing.write_text("".join(f"file '{objects / each.key}'\n" for each in house.segments(source)))
+    listing.write_text("".join(f"file '{objects / key}'\n" for key in hour.keys))
     concat = ["-nostdin", "-v", "error", "-y", "-f", "concat", "-safe", "0", "-i", str(listing), "-c", "copy"]
     theirs = timed(lambda: _run([find_ffmpeg(), *concat, str(folder / "theirs.mp4")]))
     return mine, theirs, out.stat().st_size
