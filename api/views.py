@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from archiver import completeness, events
+from archiver.sidecar import CameraClaim
 from archiver.surveying import Survey
 from archiver.timeline import Interval
 from archiver.times import to_text
@@ -83,10 +84,16 @@ def gap_view(gap: Gap) -> dict[str, Any]:
     }
 
 
-def coverage_view(covered: SourceCoverage) -> dict[str, Any]:
-    """One source: recorded intervals and gaps, which together are `window`."""
+def camera_clock_view(claim: CameraClaim) -> dict[str, Any]:
+    """A camera's clock less the host's, in seconds, as the camera told it."""
+    return {"origin": claim.origin, "offset_s": completeness.seconds(claim.offset_us)}
+
+
+def coverage_view(covered: SourceCoverage, claim: CameraClaim | None) -> dict[str, Any]:
+    """One source: recorded intervals and gaps, which together are `window`; and what the camera said of the time."""
     return {
         "source": covered.source,
+        "camera_clock": None if claim is None else camera_clock_view(claim),
         "window": _interval(covered.window),
         **completeness.of(covered).to_document(),
         "recorded": [_interval(span) for span in covered.recorded],

@@ -1,14 +1,15 @@
 """What proves a capture: its seal, its chain of custody, and what the last verification found."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from archiver import keys
+from archiver import keys, sidecar
 from archiver.booking import owned
-from archiver.errors import NotFoundError
+from archiver.errors import FormatError, NotFoundError
 from archiver.ids import NewId
 from archiver.ports import Catalogue, Jobs, Vault
 from archiver.requests import Request, once
+from archiver.sidecar import CameraClaim
 from archiver.values import Event, Job, SealRow
 from archiver.vocabulary import EventType, JobName
 
@@ -55,6 +56,21 @@ class Inspecting:
             b"".join(self.vault.read(row.key.removesuffix(".json") + ".p7s")),
             b"".join(self.vault.read(keys.certificate(row.signer))),
         )
+
+    def camera_clocks(self, organisation: str, id: str) -> Mapping[str, CameraClaim]:
+        """What each source last claimed of the time in a capture's window; nothing of a source that claimed nothing."""
+        with self.catalogue.reading() as tx:
+            capture = owned(tx, organisation, id)
+            recorded = [(source, tx.segments.touching(source, capture.window)) for source in capture.sources]
+        claims = ((source, self._claim(segments[-1].key)) for source, segments in recorded if segments)
+        return {source: claim for source, claim in claims if claim}
+
+    def _claim(self, key: str) -> CameraClaim | None:
+        """A sidecar that is lost or damaged claims nothing: that it is, verification finds."""
+        try:
+            return sidecar.parse(b"".join(self.vault.read(keys.sidecar(key)))).camera
+        except (FormatError, NotFoundError):
+            return None
 
     def job(self, organisation: str, id: str) -> Job:
         """A job that somebody of the organisation asked for."""

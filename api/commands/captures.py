@@ -7,7 +7,7 @@ import typer
 from api.commands.context import PAGE, installation, organisation, output, request
 from api.commands.registry import Cursor, Limit
 from api.output import moment
-from api.views import capture_view, hit_view
+from api.views import camera_clock_view, capture_view, hit_view
 from archiver.booking import NewCapture
 from archiver.searching import stretch
 from archiver.values import Capture, Query
@@ -53,9 +53,14 @@ def list_captures(
 
 @capture.command("show")
 def show(context: typer.Context, id: str) -> None:
-    """One capture: state, coverage of each source, gaps with their causes, and how long it is kept."""
+    """One capture: state, coverage of each source, gaps with their causes, how long it is kept, and how far the clocks
+    of its cameras are from the host's, by which everything is placed.
+    """
     ready = installation(context)
-    output(context).thing(capture_view(ready.surveying.one(organisation(ready), id)))
+    shown = capture_view(ready.surveying.one(organisation(ready), id))
+    clocks = ready.inspecting.camera_clocks(organisation(ready), id)
+    told = [{"source": source, **camera_clock_view(claim)} for source, claim in clocks.items()]
+    output(context).thing({**shown, "camera_clocks": told})
 
 
 @capture.command("extend")

@@ -72,9 +72,12 @@ def cancel(caller: Books, svc: Svc, id: Id) -> Answer:
 
 @router.get("/captures/{id}/coverage")
 def coverage(caller: Reads, svc: Svc, id: Id) -> Answer:
-    """Per source what is recorded and what is missing. Together they are the window, or what has passed of it."""
+    """Per source what is recorded and what is missing. Together they are the window, or what has passed of it.
+    `camera_clock` is how far the camera's own clock is from the host's, by which everything is placed.
+    """
     survey = svc.surveying.one(caller.organisation, id)
-    return {"capture": id, "sources": [coverage_view(one) for one in survey.coverages]}
+    clocks = svc.inspecting.camera_clocks(caller.organisation, id)
+    return {"capture": id, "sources": [coverage_view(one, clocks.get(one.source)) for one in survey.coverages]}
 
 
 @router.get("/captures/{id}/custody")

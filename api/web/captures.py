@@ -28,6 +28,7 @@ Exports = Annotated[Caller, Depends(Needs(Permission.EXPORT))]
 Verifies = Annotated[Caller, Depends(Needs(Permission.VERIFY))]
 Sent = Annotated[Form, Depends(read_form)]
 LISTED = 25
+WRONG_S = 1.0
 
 
 @router.get("/")
@@ -119,6 +120,7 @@ def _page(
         "survey": survey,
         "capture": survey.capture,
         "bars": bars(survey),
+        "wrong_clocks": _wrong_clocks(caller, svc, survey),
         "seal": _seal(caller, svc, id),
         "verified": verified,
         "player": player(svc, caller.organisation, survey, source, _moment(at), _moment(to)),
@@ -135,6 +137,14 @@ def _page(
         "nav": "captures",
     }
     return render(request, svc, "capture.html", status, **values)
+
+
+def _wrong_clocks(caller: Caller, svc: Services, survey: Survey) -> list[tuple[str, float]]:
+    """(source's name, seconds) of the cameras whose own clocks are so far from the host's that somebody should know."""
+    claims = svc.inspecting.camera_clocks(caller.organisation, survey.capture.id)
+    named = zip(survey.capture.sources, survey.names, strict=True)
+    offsets = [(name, claims[source].offset_us / 1e6) for source, name in named if source in claims]
+    return [(name, offset_s) for name, offset_s in offsets if abs(offset_s) >= WRONG_S]
 
 
 def _seal(caller: Caller, svc: Services, id: str) -> SealDocuments | None:

@@ -66,6 +66,14 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "missing": ("断录", "Missing"),
     "pending": ("待录制", "Still to come"),
     "gaps": ("断录明细", "Gaps"),
+    "camera_fast": (
+        "{name}:设备自身时钟比主机快 {length};记录按主机时间定位,不受影响。",
+        "{name}: the camera's own clock is {length} ahead of the host's. The record goes by the host's.",
+    ),
+    "camera_slow": (
+        "{name}:设备自身时钟比主机慢 {length};记录按主机时间定位,不受影响。",
+        "{name}: the camera's own clock is {length} behind the host's. The record goes by the host's.",
+    ),
     "no_gaps": ("没有断录。", "Nothing is missing."),
     "cause": ("原因", "Cause"),
     "evidence": ("依据", "What this rests on"),

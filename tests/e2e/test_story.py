@@ -234,6 +234,23 @@ def test_a_wrong_camera_clock_is_reported_and_moves_nothing(story: Story, capsys
     assert claims["skewed"] is not None and abs(abs(claims["skewed"].offset_us) / 1e6 - SKEW_S) < 1
 
 
+def test_every_face_tells_a_wrong_camera_clock(story: Story) -> None:
+    """`capture show`, the API's coverage and the page; of a camera that told nothing, nothing is said."""
+    wrong, silent = story.source("skewed"), story.source("unreported")
+    shown = asked("capture", "show", story.capture.id, home=story.house.home)
+    told = {one["source"]: one["offset_s"] for one in shown["camera_clocks"]}
+    assert abs(told[wrong] - SKEW_S) < 1 and silent not in told and abs(told[story.source("plain")]) < 0.5
+    with api_of(story.house) as client:
+        coverage = client.get(f"/captures/{story.capture.id}/coverage").json()
+        signed_in = client.post("/session", json={"token": story.token})
+        assert signed_in.status_code == 204
+        page = client.get(client.base_url.join(f"/captures/{story.capture.id}")).text
+    clocks = {one["source"]: one["camera_clock"] for one in coverage["sources"]}
+    assert clocks[wrong] == {"origin": "rtcp", "offset_s": told[wrong]} and clocks[silent] is None
+    (hint,) = [line for line in page.splitlines() if "1:00:00" in line]
+    assert "skewed" in hint
+
+
 def test_no_secret_is_written_or_shown_anywhere(story: Story) -> None:
     """Neither a camera's login nor the rest of its address, nor the token, is in an argument or environment of any
     process, a log, an event, the database, the spool, the vault or an export; the token's file is the one exception.
