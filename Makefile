@@ -39,7 +39,7 @@ demo: $(VENV)/.runtime ## virtual cameras, one booked window, seal, search, expo
 	@$(BIN)/archiver demo $(if $(ONCE),--once --json) $(ARGS)
 
 test: $(VENV)/.dev ## every test that can run here (TESTS=tests/unit for a part)
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(TESTS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS) $(ARGS)
 
 lint: $(VENV)/.dev ## style, types, import contracts
 	@$(BIN)/ruff check .

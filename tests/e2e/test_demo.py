@@ -23,8 +23,6 @@ NAMES = {
     *("retain_until", "retain_reason", "api", "home", "token_file"),
 }
 
-pytestmark = pytest.mark.xdist_group("demo")
-
 
 @dataclass(frozen=True)
 class Run:

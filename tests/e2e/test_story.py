@@ -57,8 +57,6 @@ CAMERAS = {
     "microphone": (VideoCodec.NONE, AudioCodec.AAC),
 }
 
-pytestmark = pytest.mark.xdist_group("story")  # one recording serves all
-
 
 @dataclass(frozen=True)
 class Story:
