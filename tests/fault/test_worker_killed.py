@@ -75,6 +75,10 @@ class Site:
         with self.catalogue.reading() as tx:
             return next(d for d in tx.duties.of_source(self.source, self.duty.span) if d.id == self.duty.id).state
 
+    def is_over(self) -> bool:
+        """The duty has ended, and what was recorded of it is deposited: a duty may end just before its last segment."""
+        return self.state() is DutyState.ENDED and self.spooled_bytes() == 0
+
     def spooled_bytes(self) -> int:
         sizes = 0
         for path in (self.home / "spool").rglob("*.mp4*"):
@@ -131,7 +135,7 @@ def child_named(pid: int, word: str) -> int | None:
 def test_a_duty_is_recorded_deposited_and_ended(site: Site) -> None:
     """The ordinary way, with the cameras' own time as witness."""
     site.start()
-    until(lambda: site.state() is DutyState.ENDED, 40)
+    until(lambda: site.is_over(), 40)
     assert site.unaccounted() == []
     assert sum(each.span.length.total_seconds() for each in site.segments()) > 10
     assert {each.cause for each in site.outages()} <= {GapCause.NOT_STARTED}
@@ -151,7 +155,7 @@ def test_a_killed_recorder_leaves_no_child_and_is_resumed(site: Site) -> None:
     first.wait()
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family), 2)
     site.start()
-    until(lambda: site.state() is DutyState.ENDED, 40)
+    until(lambda: site.is_over(), 40)
     assert site.unaccounted() == []
     (restarted,) = [each for each in site.outages() if each.cause is GapCause.RESTARTED]
     assert killed - FRAGMENT < restarted.span.start < killed + ACCURACY
@@ -170,7 +174,7 @@ def test_a_recorder_killed_at_each_step_loses_nothing_whole(site: Site) -> None:
         site.start(step, appends=3).wait(30)
         assert (site.home / f"died at {step}").exists()
     site.start()
-    until(lambda: site.state() is DutyState.ENDED, 80)
+    until(lambda: site.is_over(), 80)
     until(lambda: site.spooled_bytes() == 0)
     assert site.unaccounted() == []
     restarted = [each for each in site.outages() if each.cause is GapCause.RESTARTED]
@@ -188,7 +192,7 @@ def test_a_recovery_killed_at_each_step_is_repeated(site: Site) -> None:
         site.start(step).wait(30)
         assert (site.home / f"died at {step}").exists()
     site.start()
-    until(lambda: site.state() is DutyState.ENDED, 60)
+    until(lambda: site.is_over(), 60)
     until(lambda: site.spooled_bytes() == 0)
     assert site.unaccounted() == []
     assert len({each.recording for each in site.segments()}) == 2
@@ -200,7 +204,7 @@ def test_a_recovery_killed_at_each_step_is_repeated(site: Site) -> None:
 def test_a_keeper_killed_at_each_step_repeats_it(site: Site, step: str) -> None:
     """Put, lock, row, removal: each segment is there once, whole, and recording didn't notice."""
     site.start(step)
-    until(lambda: site.state() is DutyState.ENDED, 60)
+    until(lambda: site.is_over(), 60)
     until(lambda: site.spooled_bytes() == 0)
     assert (site.home / f"died at {step}").exists()
     assert site.unaccounted() == []
@@ -217,7 +221,7 @@ def test_recording_goes_on_without_its_keeper(site: Site) -> None:
     assert keeper is not None
     os.kill(keeper, signal.SIGKILL)
     until(lambda: child_named(first.pid, "--keeper") not in (None, keeper))
-    until(lambda: site.state() is DutyState.ENDED, 40)
+    until(lambda: site.is_over(), 40)
     assert site.unaccounted() == []
     assert len(union(each.span.widened(ACCURACY, ACCURACY) for each in site.segments())) == 1
 
@@ -230,7 +234,7 @@ def test_a_dead_ffmpeg_is_a_loss(site: Site) -> None:
     program = child_named(first.pid, "pipe:1")
     assert program is not None
     os.kill(program, signal.SIGKILL)
-    until(lambda: site.state() is DutyState.ENDED, 40)
+    until(lambda: site.is_over(), 40)
     assert site.unaccounted() == []
     (lost,) = [each for each in site.outages() if each.cause is GapCause.LOST]
     assert "signal 9" in lost.evidence
@@ -245,7 +249,7 @@ def test_an_orderly_end_is_resumed(site: Site) -> None:
     assert first.wait(10) == 0
     until(lambda: not list((site.home / "spool").rglob("*.part")), 1)
     site.start()
-    until(lambda: site.state() is DutyState.ENDED, 40)
+    until(lambda: site.is_over(), 40)
     assert site.unaccounted() == []
     assert [each.cause for each in site.outages() if each.cause is not GapCause.NOT_STARTED] == [GapCause.RESTARTED]
 
@@ -257,7 +261,7 @@ def test_a_camera_that_is_cut_off_is_one_outage(site: Site, farm: BackgroundFarm
     until(lambda: len(site.segments()) >= 1)
     farm.fault("one", FaultKind.DROP)
     farm.fault("one", FaultKind.REFUSE, seconds=3)
-    until(lambda: site.state() is DutyState.ENDED, 40)
+    until(lambda: site.is_over(), 40)
     assert site.unaccounted() == []
     (lost,) = [each for each in site.outages() if each.cause is not GapCause.NOT_STARTED]
     assert lost.cause in (GapCause.LOST, GapCause.UNREACHABLE)
@@ -284,7 +288,7 @@ def test_a_clock_set_forward_moves_no_evidence(site: Site) -> None:
     until(lambda: len(site.segments()) >= 2)
     stepped = datetime.now(UTC)
     set_clock(site, 3600)
-    until(lambda: site.state() is DutyState.ENDED, 20)
+    until(lambda: site.is_over(), 20)
     until(lambda: site.spooled_bytes() == 0)
     assert all(each.span.end < stepped + timedelta(seconds=2) for each in site.segments())
     assert site.unaccounted() == []
@@ -311,7 +315,7 @@ def test_a_clock_set_back_moves_no_evidence(site: Site) -> None:
 
     until(lambda: len(misplaced()) >= 1)
     set_clock(site, 0)
-    until(lambda: site.state() is DutyState.ENDED, 40)
+    until(lambda: site.is_over(), 40)
     until(lambda: site.spooled_bytes() == 0)
     after = {each.key: each.span for each in site.segments()}
     assert before.items() <= after.items()
@@ -326,7 +330,7 @@ def test_a_duty_that_nobody_recorded_is_ended_as_one_outage(site: Site) -> None:
     """Its end passed before any worker lived."""
     until(lambda: datetime.now(UTC) > site.duty.span.end)
     site.start()
-    until(lambda: site.state() is DutyState.ENDED)
+    until(lambda: site.is_over())
     assert [(each.cause, each.span) for each in site.outages()] == [(GapCause.NOT_STARTED, site.duty.span)]
     assert site.segments() == []
 
@@ -339,7 +343,7 @@ def test_a_duty_that_ended_after_its_recorder_died_is_salvaged_and_ended(site: S
     first.kill()
     until(lambda: datetime.now(UTC) > site.duty.span.end)
     site.start()
-    until(lambda: site.state() is DutyState.ENDED)
+    until(lambda: site.is_over())
     until(lambda: site.spooled_bytes() == 0)
     assert site.unaccounted() == []
     (restarted,) = [each for each in site.outages() if each.cause is GapCause.RESTARTED]
@@ -363,7 +367,7 @@ def test_ten_kills_at_random_moments(site: Site) -> None:
         if process.pid in victims:
             process.wait()
             process = site.start()
-    until(lambda: site.state() is DutyState.ENDED, 90)
+    until(lambda: site.is_over(), 90)
     until(lambda: site.spooled_bytes() == 0)
     assert site.unaccounted() == [], f"seed {seed}"
     assert all(each.cause is not GapCause.UNKNOWN for each in site.outages()), f"seed {seed}"
