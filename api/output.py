@@ -52,7 +52,7 @@ class Output:
         for name in names:
             table.add_column(name, overflow="fold", no_wrap=name in WHOLE)
         for item in items:
-            table.add_row(*(escape(plain(item.get(name))) for name in names))
+            table.add_row(*(escape(brief(item.get(name))) for name in names))
         self.console.print(table if items else "(none)")
         if next:
             note(f"more: --cursor {next}")
@@ -68,6 +68,15 @@ class Output:
 def note(text: str) -> None:
     """Progress or a message: stderr, never part of the data."""
     print(text, file=sys.stderr, flush=True)
+
+
+def brief(value: Any) -> str:
+    """A value as it fits a cell: a stretch of time to the second, a thing by its number or name."""
+    if isinstance(value, Mapping):
+        if value.keys() == {"start", "end"}:
+            return " - ".join(f"{moment[:19]}Z" for moment in value.values())
+        value = value.get("number") or value.get("name") or value
+    return plain(value)
 
 
 def plain(value: Any) -> str:

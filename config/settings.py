@@ -7,7 +7,6 @@ the home folder, then the defaults below.
 import os
 import tomllib
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,11 +14,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from archiver.addresses import PRIVATE_NETWORKS, Network
 from archiver.errors import SettingsError
 
 FILE_NAME = "archiver.toml"
 PREFIX = "ARCHIVER_"
-Network = IPv4Network | IPv6Network
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
@@ -86,10 +85,7 @@ class ApiSettings(Section):
 class IngestSettings(Section):
     """Which addresses may be recorded, and how."""
 
-    allowed_networks: tuple[Network, ...] = tuple(
-        ip_network(network)
-        for network in ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
-    )
+    allowed_networks: tuple[Network, ...] = PRIVATE_NETWORKS
     segment_s: Annotated[float, Field(ge=2, le=600)] = 60.0
     pre_roll_s: Annotated[float, Field(ge=0, le=300)] = 5.0
     post_roll_s: Annotated[float, Field(ge=0, le=300)] = 5.0

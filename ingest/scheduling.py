@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from archiver.claims import Rolls
 from archiver.errors import ArchiverError, NotFoundError, UnavailableError
 from archiver.ids import NewId
 from archiver.ports import Transaction
@@ -36,15 +37,6 @@ _OVER = frozenset({JobState.FAILED, JobState.DONE})
 _OPEN = frozenset({CaptureState.BOOKED, CaptureState.RECORDING})
 
 
-def rolled(capture: Capture, pre_roll: timedelta, post_roll: timedelta) -> Interval | None:
-    """What is recorded for a capture: its window, up to where it was stopped, with rolls. None if it was stopped
-    before it began.
-    """
-    if capture.stopped_at is not None and capture.stopped_at <= capture.window.start:
-        return None
-    return Interval(capture.window.start - pre_roll, last_moment(capture, post_roll))
-
-
 def last_moment(capture: Capture, post_roll: timedelta) -> datetime:
     """When nothing more is recorded for a capture: its end or its stop, post-roll included."""
     return min(capture.window.end, capture.stopped_at or capture.window.end) + post_roll
@@ -62,7 +54,8 @@ class Replanner:
         """NotFoundError if there is no such source."""
         ahead = Interval(now, now + AHEAD)
         captures = tx.captures.touching(source, ahead.widened(self.post_roll, self.pre_roll))
-        windows = [rolled(each, self.pre_roll, self.post_roll) for each in captures if each.state in _OPEN]
+        rolls = Rolls(self.pre_roll, self.post_roll)
+        windows = [rolls.claim(each.window, each.stopped_at) for each in captures if each.state in _OPEN]
         changes = plan(
             tx.registry.source(source),
             [window for window in windows if window is not None],

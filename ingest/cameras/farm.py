@@ -12,11 +12,12 @@ from types import TracebackType
 from typing import Self
 
 from archiver.errors import InputError, NotFoundError
+from ingest.adapters.ffmpeg import find_ffmpeg
 from ingest.cameras.camera import Camera
 from ingest.cameras.codecs import AudioCodec, VideoCodec
 from ingest.cameras.digest import Login
 from ingest.cameras.faults import FaultKind, Request
-from ingest.cameras.loops import Loops, Picture, Sound, cache_folder, find_ffmpeg
+from ingest.cameras.loops import Loops, Picture, Sound, cache_folder
 from ingest.cameras.server import CameraServer
 
 MINUTE_US = 60_000_000

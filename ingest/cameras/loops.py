@@ -6,7 +6,6 @@ A loop is as long as a minute and starts with it, so its burnt-in seconds are th
 import asyncio
 import hashlib
 import json
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ from pathlib import Path
 
 import av
 import ffmpeg
-import imageio_ffmpeg
 
 from archiver.errors import MediaError, ProgramError
 from ingest.cameras.codecs import (
@@ -97,11 +95,6 @@ def cache_folder(environment: Mapping[str, str]) -> Path:
     """`archiver/loops` in the user's cache folder (XDG base directory specification)."""
     base = environment.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "archiver" / "loops"
-
-
-def find_ffmpeg(configured: str | None = None) -> str:
-    """The ffmpeg to encode with: the configured one, else PATH's, else the one that imageio-ffmpeg carries."""
-    return configured or shutil.which("ffmpeg") or str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 class Loops:

@@ -18,11 +18,12 @@ import av
 import imageio_ffmpeg
 import pytest
 
+from ingest.adapters.ffmpeg import find_ffmpeg
 from ingest.cameras.background import BackgroundFarm
 from ingest.cameras.codecs import AudioCodec, VideoCodec
 from ingest.cameras.farm import CameraSpec, FarmOptions
 from ingest.cameras.faults import FaultKind
-from ingest.cameras.loops import Picture, encode, file_name, find_ffmpeg, read_video
+from ingest.cameras.loops import Picture, encode, file_name, read_video
 from ingest.cameras.sei import Mark, continuity, marks_in_samples, read_marks
 
 CHECKOUT = Path(__file__).parents[2]

@@ -8,12 +8,13 @@ from typing import cast
 
 import pytest
 
+from archiver.claims import Rolls
 from archiver.errors import FormatError, NotFoundError
 from archiver.ports import Transaction
 from archiver.timeline import Interval
 from archiver.values import Capture, Job, Source
 from archiver.vocabulary import CaptureState, DutyState, JobName, JobState
-from ingest.scheduling import BATCH_AFTER, RETRY_S, URGENT_AFTER, Replanner, due_jobs, rolled
+from ingest.scheduling import BATCH_AFTER, RETRY_S, URGENT_AFTER, Replanner, due_jobs
 from tests.doubles import START, MemoryDuties
 
 ROLL = timedelta(seconds=5)
@@ -81,8 +82,8 @@ def test_a_cancelled_booking_loses_its_duty() -> None:
 def test_a_stopped_capture_is_recorded_to_its_stop() -> None:
     """The post-roll follows the stop, not the window's end."""
     at = START + timedelta(minutes=1)
-    assert rolled(replace(CAPTURE, stopped_at=at), ROLL, ROLL) == Interval(START - ROLL, at + ROLL)
-    assert rolled(replace(CAPTURE, stopped_at=START), ROLL, ROLL) is None
+    assert Rolls(ROLL, ROLL).claim(CAPTURE.window, at) == Interval(START - ROLL, at + ROLL)
+    assert Rolls(ROLL, ROLL).claim(CAPTURE.window, START) is None
 
 
 @pytest.mark.parametrize(
